@@ -1,0 +1,93 @@
+package mcpkit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// Call is one tool call on its way through the pipeline. Handlers may read its
+// exported fields through [CallFrom].
+type Call struct {
+	ID    string // of this call, in the record and in internal errors
+	Agent string // the agent on whose behalf the client says it calls; unverified
+	Run   string // that agent's run; unverified
+
+	tool      *tool
+	req       *mcp.CallToolRequest
+	args      json.RawMessage
+	began     time.Time
+	caller    string
+	target    string
+	holdsSlot bool
+	plan      *Plan
+	verdict   string // of the gate
+
+	out    any
+	err    error
+	tree   *node
+	kind   Kind
+	text   string // of an error
+	cut    bool
+	result *mcp.CallToolResult
+}
+
+// Keys of a call's _meta by which agents say who they are.
+const (
+	MetaAgent = "toolcrib.dev/agent"
+	MetaRun   = "toolcrib.dev/run"
+)
+
+type callKey struct{}
+
+// connectionKey holds the context of the HTTP request that carried a call, so
+// that a client that goes away takes its call with it.
+type connectionKey struct{}
+
+func newCall(t *tool, req *mcp.CallToolRequest, now time.Time) *Call {
+	agent, _ := req.Params.Meta[MetaAgent].(string)
+	run, _ := req.Params.Meta[MetaRun].(string)
+	return &Call{
+		ID:    rand.Text()[:12],
+		Agent: clean(agent),
+		Run:   clean(run),
+		tool:  t,
+		req:   req,
+		args:  req.Params.Arguments,
+		began: now,
+	}
+}
+
+// CallFrom returns the call that ctx belongs to, or an empty one outside a call.
+func CallFrom(ctx context.Context) *Call {
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return c
+	}
+	return &Call{}
+}
+
+// SetTarget names what the call is about in the record, such as
+// "deployments/web in namespace shop".
+func SetTarget(ctx context.Context, target string) { CallFrom(ctx).target = target }
+
+// Progress tells the client how far a long call has come. It does nothing when
+// the client did not ask to be told.
+func Progress(ctx context.Context, done, total float64, message string) {
+	c := CallFrom(ctx)
+	if c.req == nil || c.req.Session == nil {
+		return
+	}
+	token := c.req.Params.GetProgressToken()
+	if token == nil {
+		return
+	}
+	_ = c.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+		ProgressToken: token, Progress: done, Total: total, Message: message,
+	}) // a client that has gone away is not told
+}
+
+func asError(err error, known **Error) bool { return errors.As(err, known) }

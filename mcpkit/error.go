@@ -1,0 +1,106 @@
+package mcpkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Kind classes an error by what its reader can do about it.
+type Kind string
+
+// The kinds of errors a tool may answer with.
+const (
+	NotFound    Kind = "not_found"   // the thing named is not there
+	Invalid     Kind = "invalid"     // the arguments must change
+	Denied      Kind = "denied"      // a person must grant something first
+	Conflict    Kind = "conflict"    // the world moved; look again
+	Unavailable Kind = "unavailable" // the backend does not answer
+	TooLarge    Kind = "too_large"   // ask for less
+)
+
+// Error is an answer a model can act on. Text says what went wrong, on what,
+// and what to try next; it never holds a secret. Err is for the log alone.
+type Error struct {
+	Kind Kind
+	Text string
+	Err  error
+}
+
+// Errorf returns an *Error of the given kind. A %w operand becomes its cause.
+func Errorf(k Kind, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Kind: k, Text: err.Error(), Err: errors.Unwrap(err)}
+}
+
+func (e *Error) Error() string { return string(e.Kind) + ": " + e.Text }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// explain turns any error into the text a model reads. An error nobody has
+// classified is named by the call's id alone; its cause belongs in the log.
+func explain(err error, toolName, callID string) (Kind, string) {
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		return known.Kind, known.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return Unavailable, fmt.Sprintf("unavailable: %s was not done in time; ask for less, or try again", toolName)
+	case errors.Is(err, context.Canceled):
+		return Unavailable, fmt.Sprintf("unavailable: %s was cancelled by the caller", toolName)
+	}
+	return "internal", fmt.Sprintf("internal: %s failed; see the server log, id %s", toolName, callID)
+}
+
+// Nearest returns the candidates closest in spelling to name, best first, at
+// most three; none when nothing is close.
+func Nearest(name string, candidates []string) []string {
+	type scored struct {
+		text     string
+		distance int
+	}
+	var close []scored
+	for _, c := range candidates {
+		d := distance(strings.ToLower(name), strings.ToLower(c))
+		contains := name != "" && (strings.Contains(c, name) || strings.Contains(name, c) && c != "")
+		if contains {
+			d = min(d, 2)
+		}
+		if contains || d <= max(2, len(name)/3) {
+			close = append(close, scored{c, d})
+		}
+	}
+	for i := range close { // insertion sort keeps the order of equals
+		for j := i; j > 0 && close[j].distance < close[j-1].distance; j-- {
+			close[j], close[j-1] = close[j-1], close[j]
+		}
+	}
+	var out []string
+	for _, s := range close[:min(3, len(close))] {
+		out = append(out, s.text)
+	}
+	return out
+}
+
+// distance is the Levenshtein distance between a and b in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(row[j]+1, row[j-1]+1, cost)
+		}
+	}
+	return row[len(b)]
+}

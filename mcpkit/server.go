@@ -1,0 +1,267 @@
+package mcpkit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// Defaults of [Options].
+const (
+	DefaultMaxResultBytes = 24 << 10
+	DefaultCallTimeout    = time.Minute
+	DefaultMaxCalls       = 64
+)
+
+// Options configure a [Server]. The zero value of a field takes the default
+// named beside it.
+type Options struct {
+	Name         string // of the program, such as kubernetes-mcp
+	Version      string // of the program
+	Instructions string // what a client tells its model about the server as a whole
+
+	Access         Access        // AccessRead
+	Gate           GateMode      // GateAsk
+	MaxResultBytes int           // of one answer, text and structured together; DefaultMaxResultBytes
+	CallTimeout    time.Duration // of one call, waiting for a person apart; DefaultCallTimeout
+	MaxCalls       int           // at once, more wait; DefaultMaxCalls
+	Key            []byte        // signs gate state and salts fingerprints; share it among replicas; random
+
+	Record    io.Writer        // one JSON line per call; none
+	Logger    *slog.Logger     // causes of internal errors; none
+	Telemetry *Telemetry       // spans and metrics; none
+	Now       func() time.Time // time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.Access == "" {
+		o.Access = AccessRead
+	}
+	if o.Gate == "" {
+		o.Gate = GateAsk
+	}
+	if o.MaxResultBytes <= 0 {
+		o.MaxResultBytes = DefaultMaxResultBytes
+	}
+	if o.CallTimeout <= 0 {
+		o.CallTimeout = DefaultCallTimeout
+	}
+	if o.MaxCalls <= 0 {
+		o.MaxCalls = DefaultMaxCalls
+	}
+	if len(o.Key) == 0 {
+		o.Key = []byte(rand.Text())
+	}
+	if o.Record == nil {
+		o.Record = io.Discard
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Server serves the tools of one access mode and runs every call through the
+// pipeline.
+type Server struct {
+	Options
+	mcp      *mcp.Server
+	redactor *Redactor
+	gate     *gate
+	slots    chan struct{}
+}
+
+// NewServer returns a server over the tools of ts that o.Access allows.
+func NewServer(ts *Toolset, o Options) *Server {
+	o = o.withDefaults()
+	s := &Server{
+		Options:  o,
+		redactor: NewRedactor(o.Key),
+		gate:     newGate(o),
+		slots:    make(chan struct{}, o.MaxCalls),
+	}
+	s.mcp = mcp.NewServer(
+		&mcp.Implementation{Name: o.Name, Version: o.Version},
+		&mcp.ServerOptions{
+			Instructions: o.Instructions,
+			Logger:       o.Logger,
+			Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
+		})
+	for _, t := range ts.served(o.Access) {
+		s.mcp.AddTool(t.definition(), s.handler(t))
+	}
+	return s
+}
+
+// MCP returns the protocol server, for a transport to serve.
+func (s *Server) MCP() *mcp.Server { return s.mcp }
+
+// definition is the tool as tools/list shows it.
+func (t *tool) definition() *mcp.Tool {
+	return &mcp.Tool{
+		Name:         t.Name,
+		Title:        t.Title,
+		Description:  t.Description,
+		InputSchema:  t.input.json,
+		OutputSchema: t.output,
+		Annotations: &mcp.ToolAnnotations{
+			ReadOnlyHint:    t.class == ClassRead,
+			DestructiveHint: new(t.class == ClassDestroy),
+			IdempotentHint:  t.class == ClassRead || t.Idempotent,
+			OpenWorldHint:   new(false),
+		},
+	}
+}
+
+func (s *Server) handler(t *tool) mcp.ToolHandler {
+	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return s.serve(ctx, newCall(t, req, s.Now())), nil
+	}
+}
+
+// step is one stage of the pipeline.
+type step func(context.Context, *Call) error
+
+// serve runs one call through the pipeline:
+//
+//	authenticate -> authorize -> limit -> gate -> handle -> redact -> budget -> record
+//
+// The steps up to handle stop at the first error; the others always run, so
+// that a refusal is cut, redacted and recorded like an answer. authorize has no
+// step of its own while every caller is the local one.
+func (s *Server) serve(ctx context.Context, c *Call) *mcp.CallToolResult {
+	ctx, end := s.begin(ctx, c)
+	defer end()
+	for _, do := range []step{s.authenticate, s.limit, s.check, s.open, s.handle} {
+		if c.err = do(ctx, c); c.err != nil {
+			break
+		}
+	}
+	if errors.Is(c.err, errAsk) {
+		c.result = s.gate.question(c)
+	} else {
+		s.redact(c)
+		s.budget(c)
+	}
+	s.record(ctx, c)
+	return c.result
+}
+
+// begin bounds the call in time and ties it to the client's connection.
+func (s *Server) begin(ctx context.Context, c *Call) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.CallTimeout)
+	ctx, endSpan := s.Telemetry.start(ctx, c)
+	stop := func() bool { return true }
+	if client, ok := ctx.Value(connectionKey{}).(context.Context); ok {
+		stop = context.AfterFunc(client, cancel)
+	}
+	return ctx, func() {
+		stop()
+		cancel()
+		if c.holdsSlot {
+			<-s.slots
+		}
+		endSpan()
+	}
+}
+
+// authenticate names the caller. Without authentication there is one: whoever
+// can reach the process, which is this machine's user.
+func (s *Server) authenticate(_ context.Context, c *Call) error {
+	c.caller = "local"
+	return nil
+}
+
+// limit waits for one of the slots that bound how many calls run at once.
+func (s *Server) limit(ctx context.Context, c *Call) error {
+	select {
+	case s.slots <- struct{}{}:
+		c.holdsSlot = true
+		return nil
+	case <-ctx.Done():
+		return Errorf(Unavailable, "%d calls are running already and none ended in time; try again in a few seconds", s.MaxCalls)
+	}
+}
+
+// check holds the arguments against the tool's schema.
+func (s *Server) check(_ context.Context, c *Call) error {
+	args, err := c.tool.input.check(c.args)
+	if err != nil {
+		return err
+	}
+	c.args = args
+	return nil
+}
+
+// open lets reads pass, plans a write, and puts the plan before the gate.
+func (s *Server) open(ctx context.Context, c *Call) error {
+	if c.tool.class == ClassRead {
+		return nil
+	}
+	plan, err := c.tool.plan(ctx, c.args)
+	if err != nil {
+		return err
+	}
+	plan.Target, plan.Diff = s.redactor.Text(plan.Target), s.redactor.Text(plan.Diff)
+	for i := range plan.Notes {
+		plan.Notes[i] = s.redactor.Text(plan.Notes[i])
+	}
+	c.plan, c.target = &plan, plan.Target
+	return s.gate.decide(c)
+}
+
+// handle does the tool's work.
+func (s *Server) handle(ctx context.Context, c *Call) (err error) {
+	if c.tool.class == ClassRead {
+		c.out, err = c.tool.read(ctx, c.args)
+	} else {
+		c.out, err = c.tool.apply(ctx, c.args, *c.plan)
+	}
+	if err != nil && ctx.Err() != nil {
+		var known *Error
+		if !asError(err, &known) {
+			err = ctx.Err()
+		}
+	}
+	return err
+}
+
+// redact is the one place where secrets leave an answer.
+func (s *Server) redact(c *Call) {
+	if c.err == nil {
+		c.tree, c.err = toNode(c.out)
+	}
+	if c.err != nil {
+		c.kind, c.text = explain(c.err, c.tool.Name, c.ID)
+		c.text = s.redactor.Text(c.text)
+		if c.kind == "internal" {
+			s.Logger.Error("call failed", "id", c.ID, "tool", c.tool.Name, "error", s.redactor.Text(c.err.Error()))
+		}
+		return
+	}
+	s.redactor.node(c.tree)
+}
+
+// budget holds the answer to its size and gives it its final form.
+func (s *Server) budget(c *Call) {
+	if c.err != nil {
+		c.text, c.cut = cutText(c.text, s.MaxResultBytes)
+		c.result = &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: c.text}}}
+		return
+	}
+	c.cut = fit(c.tree, c.out, c.tool.Narrow, s.MaxResultBytes)
+	structured, _ := c.tree.MarshalJSON() // a tree always encodes
+	c.result = &mcp.CallToolResult{
+		Content:           []mcp.Content{&mcp.TextContent{Text: render(c.tree)}},
+		StructuredContent: json.RawMessage(structured),
+	}
+}
