@@ -19,6 +19,18 @@ const (
 	DefaultMaxCalls       = 64
 )
 
+// Defaults of the flags that are the transports' own.
+const (
+	DefaultMaxRequestBytes = 4 << 20
+	DefaultSessionTimeout  = 30 * time.Minute
+	DefaultShutdownTimeout = 25 * time.Second
+)
+
+const (
+	minResultBytes = 1 << 10 // smaller answers cannot even say what they leave out
+	minKeyBytes    = 16
+)
+
 // Options configure a [Server]. The zero value of a field takes the default
 // named beside it.
 type Options struct {

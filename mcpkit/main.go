@@ -1,0 +1,155 @@
+package mcpkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Program describes the binary of one server. Everything every server has in
+// common, from the flags to the shutdown, is Main's.
+type Program struct {
+	Name         string // of the binary, such as kubernetes-mcp
+	Version      string // the module's version from the build when empty
+	Summary      string // one sentence for --help
+	Instructions string // what a client tells its model about the server as a whole
+
+	// Flags adds the backend's own flags. It may be nil.
+	Flags func(*pflag.FlagSet)
+	// Register adds the server's tools, once the flags are parsed. It must
+	// not need the backend to be there: the subcommands register too.
+	Register func(*Toolset) error
+}
+
+// Exit codes of [Main].
+const (
+	exitFailure = 1 // it could not go on
+	exitUsage   = 2 // the command line must change
+)
+
+// Main runs p with the process's arguments and ends the process.
+func Main(p Program) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := p.run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is Main with everything it touches handed in. It returns the exit code.
+func (p Program) run(ctx context.Context, args []string, in io.ReadCloser, out, errs io.Writer) int {
+	if p.Version == "" {
+		p.Version = BuildVersion()
+	}
+	cmd := p.command(streams{in, out, errs})
+	cmd.SetArgs(args)
+	cmd.SetOut(out)
+	cmd.SetErr(errs)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(errs, "%s: %v\n", p.Name, err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// streams are the process's standard streams. In stdio mode out carries the
+// protocol and nothing else.
+type streams struct {
+	in   io.ReadCloser
+	out  io.Writer
+	errs io.Writer
+}
+
+// usageError is a command line that cannot work; its text says what to do.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// command is the command line: the root serves, the rest prints.
+func (p Program) command(io streams) *cobra.Command {
+	var f flags
+	root := &cobra.Command{
+		Use:               p.Name,
+		Short:             p.Summary,
+		Long:              p.Summary + "\n\nWithout a subcommand it serves its tools: over stdin and stdout, or with --http over streamable HTTP at /mcp.",
+		Version:           p.Version,
+		Args:              noArgs,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.serve(cmd.Context(), f, io)
+		},
+	}
+	f.add(root.Flags())
+	if p.Flags != nil {
+		p.Flags(root.Flags())
+	}
+	root.Flags().SortFlags = false
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usagef("%w; see %s --help", err, p.Name)
+	})
+	root.AddCommand(p.rbacCommand(), p.toolsCommand(), p.versionCommand())
+	return root
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unknown command %q; see %s --help", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+func (p Program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), p.Name, p.Version)
+			return err
+		},
+	}
+}
+
+// serve starts the server that the flags ask for and returns once it has ended.
+func (p Program) serve(ctx context.Context, f flags, io streams) error {
+	options, closeRecord, err := f.options(io)
+	if err != nil {
+		return err
+	}
+	defer closeRecord()
+	ts := NewToolset()
+	if err := p.Register(ts); err != nil {
+		return err
+	}
+	options.Name, options.Version, options.Instructions = p.Name, p.Version, p.Instructions
+	s := NewServer(ts, options)
+	s.Logger.Info("serving", "version", p.Version, "access", s.Access, "gate", s.Gate, "http", f.http)
+	if f.http == "" {
+		return s.serveStdio(ctx, io.in, io.out, f.shutdownTimeout)
+	}
+	return s.serveHTTP(ctx, f)
+}
+
+// BuildVersion is the main module's version as the Go toolchain recorded it,
+// "devel" when it did not.
+func BuildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}
