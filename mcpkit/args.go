@@ -153,7 +153,7 @@ func (s *inputSchema) checkOne(name string, v any) error {
 		return fmt.Errorf("schema of argument %s: %w", name, err)
 	}
 	if err := resolved.Validate(v); err != nil {
-		return Errorf(Invalid, "argument %q does not fit: %s; it is %s", name, lastReason(err), expected(p))
+		return Errorf(Invalid, "argument %q does not fit: %s. It must be: %s", name, lastReason(err), expected(p))
 	}
 	return nil
 }

@@ -1,0 +1,105 @@
+// Package mcptest tests Toolcrib servers the way clients meet them: through a
+// real MCP session, asserting on what a model would read.
+package mcptest
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
+)
+
+// Session is a client connected to a server in this process.
+type Session struct {
+	*mcp.ClientSession
+	t       testing.TB
+	outputs map[string]*jsonschema.Resolved
+}
+
+// Answer is what one call came back with.
+type Answer struct {
+	Text    string // what a model reads
+	IsError bool
+	Bytes   int             // of text and structured result together
+	JSON    json.RawMessage // the structured result
+}
+
+// Decide answers the gate's questions; it is given what the person would read
+// and returns "accept", "decline" or "cancel".
+type Decide func(message string) string
+
+// Connect starts a server over ts and returns a client session with it, closed
+// at the end of the test. A nil decide is a client that cannot ask a person.
+func Connect(t testing.TB, ts *mcpkit.Toolset, o mcpkit.Options, decide Decide) *Session {
+	t.Helper()
+	clientEnd, serverEnd := mcp.NewInMemoryTransports()
+	_, err := mcpkit.NewServer(ts, o).MCP().Connect(t.Context(), serverEnd, nil)
+	require.NoError(t, err)
+	session, err := newClient(decide).Connect(t.Context(), clientEnd, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = session.Close() })
+	return &Session{ClientSession: session, t: t, outputs: map[string]*jsonschema.Resolved{}}
+}
+
+func newClient(decide Decide) *mcp.Client {
+	o := &mcp.ClientOptions{}
+	if decide != nil {
+		o.ElicitationHandler = func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: decide(r.Params.Message), Content: map[string]any{}}, nil
+		}
+	}
+	return mcp.NewClient(&mcp.Implementation{Name: "mcptest", Version: "1"}, o)
+}
+
+// Call calls a tool and requires that the answer keeps the kit's promises: one
+// text, and a structured result that fits the tool's output schema.
+func (s *Session) Call(tool string, args map[string]any) Answer {
+	s.t.Helper()
+	return s.CallContext(s.t.Context(), tool, args)
+}
+
+// CallContext is Call under a context of the test's own.
+func (s *Session) CallContext(ctx context.Context, tool string, args map[string]any) Answer {
+	s.t.Helper()
+	res, err := s.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
+	require.NoError(s.t, err)
+	require.Len(s.t, res.Content, 1)
+	a := Answer{Text: res.Content[0].(*mcp.TextContent).Text, IsError: res.IsError}
+	if !res.IsError {
+		a.JSON, err = json.Marshal(res.StructuredContent)
+		require.NoError(s.t, err)
+		s.requireSchema(tool, a.JSON)
+	}
+	a.Bytes = len(a.Text) + len(a.JSON)
+	return a
+}
+
+// Into decodes the structured result.
+func (a Answer) Into(t testing.TB, out any) {
+	t.Helper()
+	require.False(t, a.IsError, a.Text)
+	require.NoError(t, json.Unmarshal(a.JSON, out))
+}
+
+func (s *Session) requireSchema(tool string, structured json.RawMessage) {
+	s.t.Helper()
+	if len(s.outputs) == 0 {
+		list, err := s.ListTools(s.t.Context(), nil)
+		require.NoError(s.t, err)
+		for _, t := range list.Tools {
+			raw, err := json.Marshal(t.OutputSchema)
+			require.NoError(s.t, err)
+			var schema jsonschema.Schema
+			require.NoError(s.t, json.Unmarshal(raw, &schema))
+			s.outputs[t.Name], err = schema.Resolve(nil)
+			require.NoError(s.t, err)
+		}
+	}
+	var v any
+	require.NoError(s.t, json.Unmarshal(structured, &v))
+	require.NoError(s.t, s.outputs[tool].Validate(v), "structured result of %s: %s", tool, structured)
+}

@@ -1,0 +1,146 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/toolcrib/toolcrib/mcpkit"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	client "k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	metrics "k8s.io/metrics/pkg/client/clientset/versioned"
+)
+
+// dialTimeout bounds how long an unreachable API server can hold up a call.
+const dialTimeout = 5 * time.Second
+
+// Config says which cluster to serve. Given nothing it is the one of
+// KUBECONFIG or ~/.kube/config, or the one the process runs in.
+type Config struct {
+	Kubeconfig string // path; wins over everything
+	Context    string // of the kubeconfig; its current context if empty
+	UserAgent  string // what the API server's audit log calls us
+}
+
+// Backend is one cluster. Its clients are made at first use, so that a server
+// without a reachable cluster still answers a handshake.
+type Backend struct {
+	cfg   Config
+	open  func() (*clients, error)
+	types typeIndex
+	now   func() time.Time
+}
+
+// clients are the ways in, all over one connection pool.
+type clients struct {
+	config    *rest.Config
+	namespace string // used when a call names none
+	http      *http.Client
+	rest      rest.Interface // any path, for server-side tables
+	dynamic   dynamic.Interface
+	typed     client.Interface
+	discovery discovery.DiscoveryInterfaceWithContext
+	metrics   metrics.Interface
+}
+
+// New returns the cluster cfg names. It does not connect: what is wrong with
+// the configuration is said by the first call that needs it.
+func New(cfg Config) *Backend {
+	b := &Backend{cfg: cfg, now: time.Now}
+	b.open = sync.OnceValues(b.connect)
+	return b
+}
+
+func (b *Backend) connect() (*clients, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = b.cfg.Kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
+		&clientcmd.ConfigOverrides{CurrentContext: b.cfg.Context})
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "no cluster is configured: %w; start the server with --kubeconfig, or with KUBECONFIG set", err)
+	}
+	config.UserAgent = b.cfg.UserAgent
+	config.QPS = -1 // the API server's own priority and fairness limits us
+	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	config.WarningHandler = rest.NoWarnings{}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &agentTransport{next, config.UserAgent} })
+	return newClients(config, contextNamespace(loader))
+}
+
+// contextNamespace is the namespace of the kubeconfig's context. The namespace
+// of the server's own pod says nothing about what a caller means.
+func contextNamespace(loader clientcmd.ClientConfig) string {
+	raw, err := loader.RawConfig()
+	if err != nil || len(raw.Contexts) == 0 {
+		return "default"
+	}
+	ns, _, err := loader.Namespace()
+	if err != nil || ns == "" {
+		return "default"
+	}
+	return ns
+}
+
+func newClients(config *rest.Config, namespace string) (*clients, error) {
+	hc, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
+	}
+	c := &clients{config: config, namespace: namespace, http: hc}
+	if c.dynamic, err = dynamic.NewForConfigAndClient(config, hc); err != nil {
+		return nil, fmt.Errorf("dynamic client: %w", err)
+	}
+	if c.typed, err = client.NewForConfigAndClient(config, hc); err != nil {
+		return nil, fmt.Errorf("typed client: %w", err)
+	}
+	if c.metrics, err = metrics.NewForConfigAndClient(config, hc); err != nil {
+		return nil, fmt.Errorf("metrics client: %w", err)
+	}
+	c.rest = c.typed.Discovery().RESTClient()
+	c.discovery = discovery.ToDiscoveryInterfaceWithContext(c.typed.Discovery())
+	return c, nil
+}
+
+// agentTransport tells the API server on whose behalf each request is made.
+type agentTransport struct {
+	next http.RoundTripper
+	name string
+}
+
+func (t *agentTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	call := mcpkit.CallFrom(r.Context())
+	if call.ID == "" {
+		return t.next.RoundTrip(r)
+	}
+	agent := t.name + " call/" + call.ID
+	if call.Agent != "" {
+		agent += " agent/" + call.Agent
+	}
+	if call.Run != "" {
+		agent += " run/" + call.Run
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", agent)
+	return t.next.RoundTrip(r)
+}
+
+// boundConfig is the cluster's configuration for a client that takes no context
+// of its own, such as kubectl's describers: its requests end with ctx.
+func (c *clients) boundConfig(ctx context.Context) *rest.Config {
+	config := rest.CopyConfig(c.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(r.WithContext(ctx)) })
+	})
+	return config
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,0 +1,31 @@
+package kubernetes
+
+import "github.com/toolcrib/toolcrib/mcpkit"
+
+// readable grants reading every built-in type but Secrets, and no type of an
+// add-on: an operator who wants those read adds them by name.
+var readable = []mcpkit.Rule{
+	readRule("", "configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes", "persistentvolumeclaims",
+		"persistentvolumes", "pods", "replicationcontrollers", "resourcequotas", "serviceaccounts", "services"),
+	readRule("apps", "controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"),
+	readRule("batch", "cronjobs", "jobs"),
+	readRule("autoscaling", "horizontalpodautoscalers"),
+	readRule("policy", "poddisruptionbudgets"),
+	readRule("networking.k8s.io", "ingressclasses", "ingresses", "networkpolicies"),
+	readRule("discovery.k8s.io", "endpointslices"),
+	readRule("events.k8s.io", "events"),
+	readRule("storage.k8s.io", "csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments"),
+	readRule("scheduling.k8s.io", "priorityclasses"),
+	readRule("node.k8s.io", "runtimeclasses"),
+	readRule("coordination.k8s.io", "leases"),
+	readRule("rbac.authorization.k8s.io", "clusterrolebindings", "clusterroles", "rolebindings", "roles"),
+	readRule("apiextensions.k8s.io", "customresourcedefinitions"),
+	readRule("apiregistration.k8s.io", "apiservices"),
+	readRule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "validatingadmissionpolicies",
+		"validatingadmissionpolicybindings", "validatingwebhookconfigurations"),
+	readRule("metrics.k8s.io", "nodes", "pods"),
+}
+
+func readRule(group string, resources ...string) mcpkit.Rule {
+	return mcpkit.Rule{Groups: []string{group}, Resources: resources, Verbs: []string{"get", "list"}}
+}

@@ -1,0 +1,14 @@
+// Package kubernetes is the MCP server for Kubernetes itself: its tools answer
+// what an engineer on call would ask kubectl, in one call and few words.
+//
+// It refuses to shell out, to read a Secret's values, and to reach any API
+// server but the one it was started for.
+package kubernetes
+
+import "github.com/toolcrib/toolcrib/mcpkit"
+
+// Register adds every tool of this server to the crib.
+func Register(ts *mcpkit.Toolset, b *Backend) {
+	mcpkit.Read(ts, getResources, b.getResources)
+	mcpkit.Read(ts, describeResource, b.describeResource)
+}
