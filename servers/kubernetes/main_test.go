@@ -1,0 +1,143 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	authv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// kubeconfig is the test cluster's, as cluster-admin.
+var kubeconfig = os.Getenv("TOOLCRIB_KUBECONFIG")
+
+// admin is a backend that may do everything.
+func admin(t testing.TB) *Backend {
+	t.Helper()
+	return New(Config{Kubeconfig: kubeconfig, UserAgent: "kubernetes-mcp/test"})
+}
+
+// serve returns a client session with a server over b.
+func serve(t testing.TB, b *Backend, access mcpkit.Access, decide mcptest.Decide) *mcptest.Session {
+	t.Helper()
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	return mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access}, decide)
+}
+
+// reading is a session of the read server as cluster-admin.
+func reading(t testing.TB) *mcptest.Session {
+	t.Helper()
+	return serve(t, admin(t), mcpkit.AccessRead, nil)
+}
+
+func testClients(t testing.TB) *clients {
+	t.Helper()
+	c, err := admin(t).open()
+	require.NoError(t, err)
+	return c
+}
+
+// namespace makes a namespace for one test and removes it afterwards.
+func namespace(t testing.TB) string {
+	t.Helper()
+	api := testClients(t).typed.CoreV1().Namespaces()
+	ns, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = api.Delete(context.Background(), ns.Name, metav1.DeleteOptions{}) })
+	return ns.Name
+}
+
+// apply puts every document of a manifest into the cluster, those of
+// namespaced types into ns.
+func apply(t testing.TB, ns, manifest string) {
+	t.Helper()
+	b, c := admin(t), testClients(t)
+	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(manifest)), 4096)
+	for {
+		var o unstructured.Unstructured
+		err := d.Decode(&o.Object)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err)
+		if len(o.Object) == 0 {
+			continue
+		}
+		group := o.GroupVersionKind().Group
+		name := strings.TrimSuffix(o.GetKind()+"."+group, ".")
+		kind, err := b.resolve(t.Context(), name)
+		require.NoError(t, err)
+		into := c.in(kind, "")
+		if kind.Namespaced {
+			o.SetNamespace(ns)
+			into = c.in(kind, ns)
+		}
+		_, err = into.Apply(t.Context(), o.GetName(), &o, metav1.ApplyOptions{FieldManager: "test", Force: true})
+		require.NoError(t, err)
+	}
+}
+
+// within waits until a condition of the cluster holds.
+func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	require.Eventually(t, holds, limit, 100*time.Millisecond, what)
+}
+
+// granted is a backend whose ServiceAccount has exactly rules, cluster-wide.
+func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
+	t.Helper()
+	ns, c := namespace(t), testClients(t)
+	_, err := c.typed.CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "server"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: ns}}
+	raw, err := json.Marshal(rules)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &role.Rules))
+	_, err = c.typed.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{})
+	require.NoError(t, err)
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: ns},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: ns},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: ns, Name: "server"}},
+	}
+	_, err = c.typed.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = c.typed.RbacV1().ClusterRoleBindings().Delete(context.Background(), ns, metav1.DeleteOptions{})
+		_ = c.typed.RbacV1().ClusterRoles().Delete(context.Background(), ns, metav1.DeleteOptions{})
+	})
+	token, err := c.typed.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return New(Config{Kubeconfig: tokenKubeconfig(t, token.Status.Token), UserAgent: "kubernetes-mcp/test"})
+}
+
+// tokenKubeconfig writes a kubeconfig for the test cluster with another token.
+func tokenKubeconfig(t testing.TB, token string) string {
+	t.Helper()
+	raw, err := clientcmd.LoadFromFile(kubeconfig)
+	require.NoError(t, err)
+	context := raw.Contexts[raw.CurrentContext]
+	raw.AuthInfos = map[string]*clientcmdapi.AuthInfo{"server": {Token: token}}
+	context.AuthInfo = "server"
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(*raw, path))
+	return path
+}
