@@ -152,7 +152,11 @@ func (b *Backend) table(ctx context.Context, path, doing string, o metav1.ListOp
 	req := c.rest.Get().AbsPath(path).SetHeader("Accept", tableAccept).
 		SpecificallyVersionedParams(&o, metav1.ParameterCodec, metav1.Unversioned).
 		Param("includeObject", string(include))
-	raw, err := req.Do(ctx).Raw()
+	res := req.Do(ctx)
+	if err := res.Error(); err != nil { // unlike Raw's, it is the API server's own
+		return nil, translate(err, doing)
+	}
+	raw, err := res.Raw()
 	if err != nil {
 		return nil, translate(err, doing)
 	}
