@@ -3,89 +3,19 @@ package mcpkit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math"
-	"slices"
+	"math/big"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
-	"github.com/prometheus/common/model"
 )
 
 // Object is one object of a backend as it came, keys and all. In arguments it
 // takes any JSON object; in results it is redacted like everything else.
 type Object map[string]any
-
-// When is an instant as a model may write it: a duration before now ("15m"),
-// RFC 3339, or epoch seconds. The zero When is absent.
-type When struct {
-	at  time.Time
-	ago time.Duration
-	set bool
-}
-
-// IsZero reports whether the argument was absent.
-func (w When) IsZero() bool { return !w.set }
-
-// Time returns the instant, counting durations back from now.
-func (w When) Time(now time.Time) time.Time {
-	if w.at.IsZero() && w.set {
-		return now.Add(-w.ago)
-	}
-	return w.at
-}
-
-// Ago returns a When that lies d before now.
-func Ago(d time.Duration) When { return When{ago: d, set: true} }
-
-// UnmarshalJSON reads the three forms.
-func (w *When) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
-	}
-	parsed, err := ParseWhen(s)
-	*w = parsed
-	return err
-}
-
-// ParseWhen reads a duration before now, an RFC 3339 time or epoch seconds.
-func ParseWhen(s string) (When, error) {
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return When{}, nil
-	}
-	if at, err := time.Parse(time.RFC3339, s); err == nil {
-		return When{at: at, set: true}, nil
-	}
-	if d, err := model.ParseDuration(s); err == nil {
-		return Ago(time.Duration(d)), nil
-	}
-	if sec, err := strconv.ParseFloat(s, 64); err == nil && sec > 0 && sec < 1e11 && !math.IsNaN(sec) {
-		return When{at: time.UnixMilli(int64(sec * 1000)), set: true}, nil
-	}
-	return When{}, Errorf(Invalid, `%q is not a time; write a duration before now such as "15m", an RFC 3339 time such as "2026-01-02T15:04:05Z", or epoch seconds`, s)
-}
-
-// Duration is a length of time in Prometheus's notation: "90s", "15m", "1h30m", "7d".
-type Duration time.Duration
-
-// UnmarshalJSON reads Prometheus's notation.
-func (d *Duration) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
-	}
-	parsed, err := model.ParseDuration(strings.TrimSpace(s))
-	if err != nil {
-		return Errorf(Invalid, `%q is not a duration; write one such as "90s", "15m", "1h30m" or "7d"`, s)
-	}
-	*d = Duration(parsed)
-	return nil
-}
 
 // FirstN returns the first limit rows, or fallback rows when limit is absent,
 // and whether that left any out.
@@ -102,21 +32,24 @@ func FirstN[T any](rows []T, limit, fallback int) ([]T, bool) {
 // decode turns checked arguments into a tool's input.
 func decode[In any](args json.RawMessage) (In, error) {
 	var in In
-	if err := json.Unmarshal(args, &in); err != nil {
-		var known *Error
-		if asError(err, &known) {
-			return in, known
-		}
-		return in, Errorf(Invalid, "arguments: %w", err)
+	err := json.Unmarshal(args, &in)
+	if err == nil {
+		return in, nil
 	}
-	return in, nil
+	if known, ok := errors.AsType[*Error](err); ok {
+		return in, known
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return in, Errorf(Invalid, "argument %q does not fit: it cannot be %s", wrong.Field, short(wrong.Value))
+	}
+	return in, Errorf(Invalid, "arguments: %w", err)
 }
 
-// check holds raw arguments against the schema: no argument twice, none
-// unknown, each of its type. It returns them in canonical form, with scalars
-// that a model wrote as the wrong JSON type ("5", "true") put right.
+// check holds raw arguments against the schema: none unknown, none given twice,
+// each of its type. It returns them in canonical form, with values that a model
+// wrote as the wrong JSON type ("5", "true") put right.
 func (s *inputSchema) check(raw json.RawMessage) (json.RawMessage, error) {
-	args, err := uniqueKeys(raw)
+	args, err := readArgs(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -136,26 +69,14 @@ func (s *inputSchema) check(raw json.RawMessage) (json.RawMessage, error) {
 			return nil, Errorf(Invalid, "argument %q is required: %s", name, s.schema.Properties[name].Description)
 		}
 	}
-	for name, v := range args {
-		if err := s.checkOne(name, v); err != nil {
-			return nil, err
+	for _, name := range s.names {
+		if v, given := args[name]; given {
+			if err := s.each[name].Validate(plain(v)); err != nil {
+				return nil, Errorf(Invalid, "argument %q does not fit: %s. It must be: %s", name, lastReason(err), expected(s.schema.Properties[name]))
+			}
 		}
 	}
 	return json.Marshal(args)
-}
-
-// checkOne validates one argument, so that the error can name it and say what
-// it is for.
-func (s *inputSchema) checkOne(name string, v any) error {
-	p := s.schema.Properties[name]
-	resolved, err := p.CloneSchemas().Resolve(nil)
-	if err != nil {
-		return fmt.Errorf("schema of argument %s: %w", name, err)
-	}
-	if err := resolved.Validate(v); err != nil {
-		return Errorf(Invalid, "argument %q does not fit: %s. It must be: %s", name, lastReason(err), expected(p))
-	}
-	return nil
 }
 
 // lastReason drops the schema paths jsonschema puts before a reason.
@@ -163,10 +84,19 @@ func lastReason(err error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, "validating "); i >= 0 {
 		if _, reason, ok := strings.Cut(text[i:], ": "); ok {
-			return reason
+			text = reason
 		}
 	}
-	return text
+	return short(text)
+}
+
+// short is s as far as an error needs to repeat it.
+func short(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
 func expected(p *jsonschema.Schema) string {
@@ -188,98 +118,179 @@ func expected(p *jsonschema.Schema) string {
 }
 
 func (s *inputSchema) unknown(name string) error {
-	var names []string
-	for n := range s.schema.Properties {
-		names = append(names, n)
+	all := strings.Join(s.names, ", ")
+	name = short(name)
+	if near := Nearest(name, s.names); len(near) > 0 {
+		return Errorf(Invalid, "unknown argument %q; did you mean %q? The arguments are %s", name, near[0], all)
 	}
-	slices.Sort(names)
-	if near := Nearest(name, names); len(near) > 0 {
-		return Errorf(Invalid, "unknown argument %q; did you mean %q? The arguments are %s", name, near[0], strings.Join(names, ", "))
-	}
-	if len(names) == 0 {
+	if len(s.names) == 0 {
 		return Errorf(Invalid, "unknown argument %q; this tool takes no arguments", name)
 	}
-	return Errorf(Invalid, "unknown argument %q; the arguments are %s", name, strings.Join(names, ", "))
+	return Errorf(Invalid, "unknown argument %q; the arguments are %s", name, all)
 }
 
-// uniqueKeys decodes a JSON object and refuses a key given twice, which Go's
-// decoder would let through and a person reading the plan might not see.
-func uniqueKeys(raw json.RawMessage) (map[string]any, error) {
-	args := map[string]any{}
-	if len(bytes.TrimSpace(raw)) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
-		return args, nil
+// maxDepth bounds how deep arguments nest; no object of any backend comes near.
+const maxDepth = 64
+
+// readArgs decodes a JSON object. It refuses a key given twice at any depth,
+// which Go's decoder would let through and a person reading the plan might not
+// see. Numbers stay as written.
+func readArgs(raw json.RawMessage) (map[string]any, error) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || bytes.Equal(trimmed, []byte("null")) {
+		return map[string]any{}, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, Errorf(Invalid, "arguments must be one JSON object")
+	v, err := readValue(d, 0)
+	if err != nil {
+		return nil, err
 	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, Errorf(Invalid, "arguments: %w", err)
-		}
-		name := t.(string) // a JSON object's keys are strings
-		if _, twice := args[name]; twice {
-			return nil, Errorf(Invalid, "argument %q is given twice", name)
-		}
-		var v any
-		if err := d.Decode(&v); err != nil {
-			return nil, Errorf(Invalid, "argument %q: %w", name, err)
-		}
-		args[name] = v
+	args, ok := v.(map[string]any)
+	if !ok {
+		return nil, Errorf(Invalid, "the arguments must be one JSON object")
 	}
-	if _, err := d.Token(); err != nil && err != io.EOF {
-		return nil, Errorf(Invalid, "arguments: %w", err)
+	if _, err := d.Token(); err != io.EOF {
+		return nil, Errorf(Invalid, "the arguments must be one JSON object and nothing after it")
 	}
 	return args, nil
 }
 
-// coerce puts a scalar into the type the schema asks for where nothing can be
-// lost: models write numbers and booleans as strings, and times as numbers.
+func readValue(d *json.Decoder, depth int) (any, error) {
+	t, err := d.Token()
+	if err != nil {
+		return nil, Errorf(Invalid, "the arguments are not JSON: %w", err)
+	}
+	if depth > maxDepth {
+		return nil, Errorf(Invalid, "the arguments nest deeper than %d levels", maxDepth)
+	}
+	switch t {
+	case json.Delim('{'):
+		return readObject(d, depth)
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			v, err := readValue(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		return list, closeValue(d)
+	}
+	return t, nil
+}
+
+func readObject(d *json.Decoder, depth int) (any, error) {
+	object := map[string]any{}
+	for d.More() {
+		key, err := readValue(d, depth)
+		if err != nil {
+			return nil, err
+		}
+		name, ok := key.(string)
+		if !ok {
+			return nil, Errorf(Invalid, "the arguments are not JSON: a key is not a string")
+		}
+		if _, twice := object[name]; twice {
+			return nil, Errorf(Invalid, "argument %q is given twice", short(name))
+		}
+		if object[name], err = readValue(d, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return object, closeValue(d)
+}
+
+func closeValue(d *json.Decoder) error {
+	if _, err := d.Token(); err != nil {
+		return Errorf(Invalid, "the arguments are not JSON: %w", err)
+	}
+	return nil
+}
+
+// coerce puts a value into the type the schema asks for where nothing can be
+// lost: models write numbers, booleans and lists as strings, and times as
+// numbers. What it cannot put right it leaves for the schema to refuse.
 func coerce(v any, want string) any {
 	switch x := v.(type) {
 	case json.Number:
-		if want == "string" {
+		switch want {
+		case "string":
 			return x.String()
+		case "integer":
+			return wholeNumber(x)
 		}
+	case bool:
+		if want == "string" {
+			return strconv.FormatBool(x)
+		}
+	case string:
+		return coerceString(x, want)
+	}
+	return v
+}
+
+func coerceString(s, want string) any {
+	text := strings.TrimSpace(s)
+	switch want {
+	case "boolean":
+		switch strings.ToLower(text) {
+		case "true":
+			return true
+		case "false":
+			return false
+		}
+	case "integer", "number", "array", "object":
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		v, err := readValue(d, 1)
+		if _, end := d.Token(); err != nil || end != io.EOF {
+			return s
+		}
+		switch v.(type) {
+		case json.Number, []any, map[string]any:
+			if n, ok := v.(json.Number); ok && want == "integer" {
+				return wholeNumber(n)
+			}
+			return v
+		}
+	}
+	return s
+}
+
+// wholeNumber writes 5.0 and 1e3 as Go's decoder wants integers, 5 and 1000.
+func wholeNumber(n json.Number) json.Number {
+	if _, err := n.Int64(); err == nil || len(n) > 32 {
+		return n
+	}
+	f, _, err := big.ParseFloat(n.String(), 10, 128, big.ToNearestEven)
+	if err != nil || !f.IsInt() || f.MantExp(nil) > 63 {
+		return n
+	}
+	return json.Number(f.Text('f', 0))
+}
+
+// plain is v with numbers of Go's own types, for the validator.
+func plain(v any) any {
+	switch x := v.(type) {
+	case json.Number:
 		if i, err := x.Int64(); err == nil {
 			return i
 		}
-		f, _ := x.Float64()
+		f, _ := x.Float64() // infinite when out of range, which fits no bound
 		return f
-	case string:
-		switch want {
-		case "integer":
-			if i, err := strconv.ParseInt(x, 10, 64); err == nil {
-				return i
-			}
-		case "number":
-			if f, err := strconv.ParseFloat(x, 64); err == nil {
-				return f
-			}
-		case "boolean":
-			if b, err := strconv.ParseBool(x); err == nil {
-				return b
-			}
-		}
-	}
-	return plainNumbers(v)
-}
-
-// plainNumbers replaces json.Number inside v, which the validator does not know.
-func plainNumbers(v any) any {
-	switch x := v.(type) {
-	case json.Number:
-		return coerce(x, "number")
 	case map[string]any:
+		out := make(map[string]any, len(x))
 		for k := range x {
-			x[k] = plainNumbers(x[k])
+			out[k] = plain(x[k])
 		}
+		return out
 	case []any:
+		out := make([]any, len(x))
 		for i := range x {
-			x[i] = plainNumbers(x[i])
+			out[i] = plain(x[i])
 		}
+		return out
 	}
 	return v
 }

@@ -1,10 +1,11 @@
 package mcpkit
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // resumer is implemented by results whose rows can be continued from any one of
@@ -15,18 +16,22 @@ type resumer interface{ ResumeAt(kept int) string }
 // that cutting keeps their end.
 type tailKeeper interface{ KeepTail() []string }
 
-// budgeter holds one result to a number of bytes by cutting rows and lines,
-// never inside a value.
+// budgeter holds one result to a number of bytes by cutting rows, lines and
+// keys of free maps, never inside a value.
 type budgeter struct {
-	max  int
-	root *node
-	tail []string
-	was  map[*node]*cutting
-	done []*cutting
+	max     int
+	root    *node
+	schema  *jsonschema.Schema
+	out     any
+	narrow  string
+	tail    []string
+	cuts    []*cutting
+	dropped int // values replaced by a note of their length
 }
 
-// cutting is one list or text that lost rows.
+// cutting is one list, text or map that lost parts.
 type cutting struct {
+	at    *node
 	name  string
 	unit  string
 	total int
@@ -34,120 +39,198 @@ type cutting struct {
 }
 
 // fit cuts root until text and structured result together take at most max
-// bytes, says in root what was left out, and reports whether it had to cut.
-func fit(root *node, out any, narrow string, max int) bool {
-	b := &budgeter{max: max, root: root, was: map[*node]*cutting{}}
-	if t, ok := out.(tailKeeper); ok {
-		b.tail = t.KeepTail()
+// bytes, says in root what was left out, and reports whether it had to cut. A
+// result that cannot be cut far enough is an error of kind TooLarge.
+func fit(root *node, out any, t *tool, max int) (bool, error) {
+	b := &budgeter{max: max, root: root, schema: t.output, out: out, narrow: t.Narrow}
+	size := b.size()
+	if size <= max {
+		return false, nil
 	}
-	if b.excess() <= 0 {
-		return false
+	if k, ok := out.(tailKeeper); ok {
+		b.tail = k.KeepTail()
 	}
-	for range 64 {
-		b.say(out, narrow)
-		excess := b.excess()
-		if excess <= 0 || !b.cut(excess) {
-			break
+	if t.output.Properties["truncated"] != nil {
+		for excess := size - max; excess > 0; excess = b.size() - max {
+			if !b.cut(excess) && !b.dropLongest() {
+				break
+			}
+			b.say()
+		}
+		if b.size() <= max {
+			return true, nil
 		}
 	}
-	b.say(out, narrow)
-	return true
+	text := fmt.Sprintf("the answer takes %d bytes of the %d allowed and cannot be cut to fit", size, max)
+	if t.Narrow != "" {
+		text += "; " + t.Narrow
+	}
+	return false, Errorf(TooLarge, "%s", text)
 }
 
-// excess is how many bytes the answer is over its budget.
-func (b *budgeter) excess() int { return len(render(b.root)) + b.root.size() - b.max }
+// size is how many bytes the answer takes, as text and as structured result.
+func (b *budgeter) size() int { return len(render(b.root)) + b.root.size() }
+
+// saidCuts is how many cuts an answer names one by one.
+const saidCuts = 5
 
 // say writes into the result what was left out and how to ask for less.
-func (b *budgeter) say(out any, narrow string) {
+func (b *budgeter) say() {
 	var parts []string
-	for _, c := range b.done {
+	for i, c := range b.cuts {
+		if i == saidCuts {
+			parts = append(parts, fmt.Sprintf("%d more lists were cut", len(b.cuts)-saidCuts))
+			break
+		}
 		parts = append(parts, fmt.Sprintf("%s: %d of %d %s shown", c.name, c.kept, c.total, c.unit))
-		if r, ok := out.(resumer); ok && c.name == "rows" {
+	}
+	if b.dropped > 0 {
+		parts = append(parts, fmt.Sprintf("%d long values", b.dropped))
+	}
+	if b.narrow != "" {
+		parts = append(parts, b.narrow)
+	}
+	b.root.set("truncated", &node{kind: literalNode, text: "true"})
+	if b.schema.Properties["left_out"] != nil {
+		b.root.set("left_out", &node{kind: stringNode, text: strings.Join(parts, "; ")})
+	}
+	b.resume()
+}
+
+// resume lets the next page begin at the first row that was cut.
+func (b *budgeter) resume() {
+	r, ok := b.out.(resumer)
+	if !ok || b.schema.Properties["continue"] == nil {
+		return
+	}
+	for _, c := range b.cuts {
+		if c.at == b.root.get("rows") {
 			b.root.set("continue", &node{kind: stringNode, text: r.ResumeAt(c.kept)})
 		}
 	}
-	if narrow != "" {
-		parts = append(parts, narrow)
-	}
-	b.root.set("truncated", &node{kind: literalNode, text: "true"})
-	b.root.set("left_out", &node{kind: stringNode, text: strings.Join(parts, "; ")})
 }
 
-// candidate is something that can lose a part.
+// cut takes about excess bytes from the candidate that has most to give.
+func (b *budgeter) cut(excess int) bool {
+	c, _ := b.largest(b.root, b.schema, "")
+	if c.at == nil {
+		return false
+	}
+	share := 1 - float64(excess)/2/float64(c.size) // a byte less is one in the text and one in the structured result
+	total := c.parts()
+	keep := max(1, min(total-1, int(float64(total)*max(share, 0.1))))
+	c.keep(keep, slices.Contains(b.tail, c.name))
+	i := slices.IndexFunc(b.cuts, func(k *cutting) bool { return k.at == c.at })
+	if i < 0 {
+		i = len(b.cuts)
+		b.cuts = append(b.cuts, &cutting{c.at, c.name, c.unit(), total, 0})
+	}
+	b.cuts[i].kept = keep
+	return true
+}
+
+// candidate is a list, a text of several lines or a free map, under the name of
+// the field that holds it.
 type candidate struct {
 	name string
 	at   *node
 	size int
 }
 
-// cut takes about excess bytes from the largest list or text.
-func (b *budgeter) cut(excess int) bool {
-	c := b.largest(b.root, "", candidate{})
-	if c.at == nil {
-		return b.dropLargestValue()
+func (c candidate) unit() string {
+	switch c.at.kind {
+	case arrayNode:
+		return "rows"
+	case stringNode:
+		return "lines"
 	}
-	target := float64(c.size-excess/2) / float64(c.size) * 0.97
-	target = max(min(target, 0.97), 0.1)
-	fromFront := slices.Contains(b.tail, c.name)
-	if c.at.kind == arrayNode {
-		total := len(c.at.kids)
-		keep := max(1, int(float64(total)*target))
-		b.note(c, "rows", total, keep)
-		if fromFront {
-			c.at.kids = c.at.kids[total-keep:]
-		} else {
-			c.at.kids = c.at.kids[:keep]
-		}
-		return true
-	}
-	lines := strings.Split(c.at.text, "\n")
-	keep := max(1, int(float64(len(lines))*target))
-	b.note(c, "lines", len(lines), keep)
-	if fromFront {
-		lines = lines[len(lines)-keep:]
-	} else {
-		lines = lines[:keep]
-	}
-	c.at.text = strings.Join(lines, "\n")
-	return true
+	return "keys"
 }
 
-// note remembers a cut under its first total, however often it is cut again.
-func (b *budgeter) note(c candidate, unit string, total, keep int) {
-	known := b.was[c.at]
-	if known == nil {
-		known = &cutting{name: c.name, unit: unit, total: total}
-		b.was[c.at] = known
-		b.done = append(b.done, known)
+func (c candidate) parts() int {
+	if c.at.kind == stringNode {
+		return strings.Count(c.at.text, "\n") + 1
 	}
-	known.kept = keep
+	return len(c.at.kids)
 }
 
-// largest finds the biggest list or text below n, preferring a part that makes
-// up most of the list around it.
-func (b *budgeter) largest(n *node, name string, best candidate) candidate {
-	if n.kind == arrayNode && len(n.kids) > 1 && name != "columns" || n.kind == stringNode && strings.Contains(n.text, "\n") {
-		if size := n.size(); size > best.size {
-			best = candidate{name, n, size}
-		}
+// keep leaves the first n parts, or the last n.
+func (c candidate) keep(n int, tail bool) {
+	from, to := 0, n
+	if tail {
+		from, to = c.parts()-n, c.parts()
 	}
-	around := best
+	if c.at.kind == stringNode {
+		c.at.text = strings.Join(strings.Split(c.at.text, "\n")[from:to], "\n")
+		return
+	}
+	c.at.kids = c.at.kids[from:to]
+	if c.at.kind == objectNode {
+		c.at.keys = c.at.keys[from:to]
+	}
+}
+
+// largest finds what to cut in n: the biggest candidate, but a part of it when
+// that part makes up most of it. It also returns n's approximate size. What a
+// cut would bring out of step with the schema is no candidate: the columns of a
+// table, the cells of its rows, the fields of a struct.
+func (b *budgeter) largest(n *node, schema *jsonschema.Schema, name string) (best candidate, size int) {
+	size = len(n.text) + 2
+	table := isTable(n)
 	for i, kid := range n.kids {
 		kidName := name
 		if n.kind == objectNode {
 			kidName = n.keys[i]
+			size += len(kidName) + 4
 		}
-		inner := b.largest(kid, kidName, candidate{})
-		if inner.size > best.size || best.at == n && inner.size*10 > around.size*7 {
+		inner, kidSize := b.largest(kid, below(schema, n, i), kidName)
+		size += kidSize
+		if table && kid.kind == arrayNode {
+			inner = candidate{} // its rows are whole
+			if kidName == "rows" && len(kid.kids) > 1 {
+				inner = candidate{kidName, kid, kidSize}
+			}
+		}
+		if inner.size > best.size {
 			best = inner
 		}
 	}
-	return best
+	if n.cuttable(schema) && best.size*10 < size*7 {
+		best = candidate{name, n, size}
+	}
+	return best, size
 }
 
-// dropLargestValue replaces the longest string by a note of its length: the
-// last resort when there is no row or line left to cut.
-func (b *budgeter) dropLargestValue() bool {
+// cuttable reports whether n can lose parts and still fit its schema.
+func (n *node) cuttable(schema *jsonschema.Schema) bool {
+	switch n.kind {
+	case arrayNode:
+		return len(n.kids) > 1
+	case stringNode:
+		return strings.Contains(n.text, "\n")
+	case objectNode:
+		return len(n.kids) > 1 && (schema == nil || len(schema.Properties) == 0)
+	}
+	return false
+}
+
+// below is the schema of n's i-th part, nil when anything goes there.
+func below(schema *jsonschema.Schema, n *node, i int) *jsonschema.Schema {
+	switch {
+	case schema == nil:
+		return nil
+	case n.kind == arrayNode:
+		return schema.Items
+	case schema.Properties[n.keys[i]] != nil:
+		return schema.Properties[n.keys[i]]
+	}
+	return schema.AdditionalProperties
+}
+
+// dropLongest replaces the longest string by a note of its length: the last
+// resort when there is no row, line or key left to cut.
+func (b *budgeter) dropLongest() bool {
+	const worthIt = 64
 	var longest *node
 	var walk func(n *node)
 	walk = func(n *node) {
@@ -163,21 +246,27 @@ func (b *budgeter) dropLargestValue() bool {
 			walk(kid)
 		}
 	}
-	if longest == nil || len(longest.text) < 64 {
+	if longest == nil || len(longest.text) < worthIt {
 		return false
 	}
 	longest.text = fmt.Sprintf("(%d bytes left out)", len(longest.text))
+	b.dropped++
 	return true
 }
 
-// cutText holds a plain text to max bytes at a line end.
+// cutText holds a plain text to max bytes, at a line end where one is near.
 func cutText(s string, max int) (string, bool) {
+	const note = "\n(%d of %d bytes shown)"
 	if len(s) <= max {
 		return s, false
 	}
-	head := s[:max]
-	if i := strings.LastIndexByte(head, '\n'); i > max/2 {
+	room := max - len(fmt.Sprintf(note, len(s), len(s)))
+	if room <= 0 {
+		return strings.ToValidUTF8(s[:max], ""), true
+	}
+	head := s[:room]
+	if i := strings.LastIndexByte(head, '\n'); i > room/2 {
 		head = head[:i]
 	}
-	return string(bytes.ToValidUTF8([]byte(head), nil)) + fmt.Sprintf("\n(%d of %d bytes shown)", len(head), len(s)), true
+	return strings.ToValidUTF8(head, "") + fmt.Sprintf(note, len(head), len(s)), true
 }

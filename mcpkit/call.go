@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
+	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -22,18 +22,20 @@ type Call struct {
 	args      json.RawMessage
 	began     time.Time
 	caller    string
-	target    string
 	holdsSlot bool
 	plan      *Plan
 	verdict   string // of the gate
 
 	out    any
 	err    error
-	tree   *node
-	kind   Kind
-	text   string // of an error
+	kind   Kind // of err
 	cut    bool
+	bytes  int // of the result
 	result *mcp.CallToolResult
+
+	mu     sync.Mutex // guards what handlers reach from goroutines of their own
+	target string
+	done   bool
 }
 
 // Keys of a call's _meta by which agents say who they are.
@@ -43,10 +45,6 @@ const (
 )
 
 type callKey struct{}
-
-// connectionKey holds the context of the HTTP request that carried a call, so
-// that a client that goes away takes its call with it.
-type connectionKey struct{}
 
 func newCall(t *tool, req *mcp.CallToolRequest, now time.Time) *Call {
 	agent, _ := req.Params.Meta[MetaAgent].(string)
@@ -72,7 +70,27 @@ func CallFrom(ctx context.Context) *Call {
 
 // SetTarget names what the call is about in the record, such as
 // "deployments/web in namespace shop".
-func SetTarget(ctx context.Context, target string) { CallFrom(ctx).target = target }
+func SetTarget(ctx context.Context, target string) { CallFrom(ctx).setTarget(target) }
+
+func (c *Call) setTarget(target string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.target = target
+}
+
+// about is the target named last.
+func (c *Call) about() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.target
+}
+
+// end marks the call as answered.
+func (c *Call) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done = true
+}
 
 // Progress tells the client how far a long call has come. It does nothing when
 // the client did not ask to be told.
@@ -82,12 +100,12 @@ func Progress(ctx context.Context, done, total float64, message string) {
 		return
 	}
 	token := c.req.Params.GetProgressToken()
-	if token == nil {
-		return
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if token == nil || c.done {
+		return // progress must not follow the answer
 	}
 	_ = c.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
 		ProgressToken: token, Progress: done, Total: total, Message: message,
 	}) // a client that has gone away is not told
 }
-
-func asError(err error, known **Error) bool { return errors.As(err, known) }

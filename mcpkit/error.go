@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ const (
 	Unavailable Kind = "unavailable" // the backend does not answer
 	TooLarge    Kind = "too_large"   // ask for less
 )
+
+// internal is the kind of an error nobody has classified.
+const internal Kind = "internal"
 
 // Error is an answer a model can act on. Text says what went wrong, on what,
 // and what to try next; it never holds a secret. Err is for the log alone.
@@ -51,34 +55,39 @@ func explain(err error, toolName, callID string) (Kind, string) {
 	case errors.Is(err, context.Canceled):
 		return Unavailable, fmt.Sprintf("unavailable: %s was cancelled by the caller", toolName)
 	}
-	return "internal", fmt.Sprintf("internal: %s failed; see the server log, id %s", toolName, callID)
+	return internal, fmt.Sprintf("internal: %s failed; see the server log, id %s", toolName, callID)
 }
 
 // Nearest returns the candidates closest in spelling to name, best first, at
 // most three; none when nothing is close.
 func Nearest(name string, candidates []string) []string {
+	const longest = 253 // of any name a backend allows
+	if name == "" || len(name) > longest {
+		return nil
+	}
 	type scored struct {
 		text     string
 		distance int
 	}
-	var close []scored
+	var near []scored
+	wanted, most := strings.ToLower(name), max(2, len(name)/3)
 	for _, c := range candidates {
-		d := distance(strings.ToLower(name), strings.ToLower(c))
-		contains := name != "" && (strings.Contains(c, name) || strings.Contains(name, c) && c != "")
+		lower := strings.ToLower(c)
+		contains := c != "" && (strings.Contains(lower, wanted) || strings.Contains(wanted, lower))
+		if !contains && (len(c) > len(name)+most || len(name) > len(c)+most) {
+			continue
+		}
+		d := distance(wanted, lower)
 		if contains {
 			d = min(d, 2)
 		}
-		if contains || d <= max(2, len(name)/3) {
-			close = append(close, scored{c, d})
+		if d <= most {
+			near = append(near, scored{c, d})
 		}
 	}
-	for i := range close { // insertion sort keeps the order of equals
-		for j := i; j > 0 && close[j].distance < close[j-1].distance; j-- {
-			close[j], close[j-1] = close[j-1], close[j]
-		}
-	}
+	slices.SortStableFunc(near, func(a, b scored) int { return a.distance - b.distance })
 	var out []string
-	for _, s := range close[:min(3, len(close))] {
+	for _, s := range near[:min(3, len(near))] {
 		out = append(out, s.text)
 	}
 	return out

@@ -200,5 +200,8 @@ func (g *gate) verify(state string) (asked, error) {
 
 func canElicit(req *mcp.CallToolRequest) bool {
 	c := req.ClientCapabilities()
-	return c != nil && c.Elicitation != nil
+	if c == nil || c.Elicitation == nil {
+		return false
+	}
+	return c.Elicitation.Form != nil || c.Elicitation.URL == nil // neither means form, for older clients
 }

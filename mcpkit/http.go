@@ -2,8 +2,10 @@ package mcpkit
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -11,34 +13,197 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// serveHTTP serves any number of clients at /mcp until ctx is done.
-func (s *Server) serveHTTP(ctx context.Context, f flags) error {
+// HTTPOptions configure a [Handler]. The zero value of a field takes the
+// default named beside it.
+type HTTPOptions struct {
+	AllowedHosts    []string      // names clients use besides loopback ones, * for any; none
+	AllowedOrigins  []string      // of web pages that may call, scheme and host; none
+	MaxRequestBytes int64         // of one request; DefaultMaxRequestBytes
+	SessionTimeout  time.Duration // of an idle session of an older client; DefaultSessionTimeout
+}
+
+// Handler serves a [Server] over streamable HTTP at /mcp, and says at /healthz
+// and /readyz whether the process lives and takes calls. Neither asks the
+// backend: a server whose backend is down still answers, saying so.
+type Handler struct {
+	http.Handler
+	drain    context.CancelFunc
+	draining context.Context
+}
+
+// statelessVersion is the first protocol version without sessions.
+const statelessVersion = "2026-07-28"
+
+// HTTP returns the handler for s. It fails on an origin that is none.
+func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
+	h := &Handler{}
+	h.draining, h.drain = context.WithCancel(context.Background())
+	guard, err := newGuard(o)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", mcp.NewStreamableHTTPHandler(
-		func(*http.Request) *mcp.Server { return s.mcp },
-		&mcp.StreamableHTTPOptions{
-			Stateless:                    true,
-			Logger:                       s.Logger,
-			MaxRequestBodyBytes:          f.maxRequestBytes,
-			PropagateRequestCancellation: true,
-		}))
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", h.ready)
+	mux.Handle("/mcp", guard.wrap(h.endStreams(s.followClient(s.streamable(o)))))
+	h.Handler = mux
+	return h, nil
+}
+
+// Drain makes the handler report itself not ready and ends the streams that
+// only listen. Calls go on.
+func (h *Handler) Drain() { h.drain() }
+
+func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
+	if h.draining.Err() != nil {
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// endStreams ends requests that would otherwise stay open for as long as the
+// client likes, once the server drains.
+func (h *Handler) endStreams(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen" {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(h.draining, cancel)()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// streamable is the SDK's handler. It is stateless, so that any replica answers
+// any request, but for older clients of a server that asks before it writes:
+// the SDK can put a question to them within a session alone
+// (docs/decisions/001-sessions-for-older-clients.md).
+func (s *Server) streamable(o HTTPOptions) http.Handler {
+	options := mcp.StreamableHTTPOptions{
+		Stateless:                    true,
+		Logger:                       quiet(s.Logger),
+		MaxRequestBodyBytes:          o.MaxRequestBytes,
+		PropagateRequestCancellation: true,
+		SessionTimeout:               o.SessionTimeout,
+		DisableLocalhostProtection:   true, // the guard checks hosts, and knows the allowed ones
+	}
+	if options.MaxRequestBodyBytes <= 0 {
+		options.MaxRequestBodyBytes = DefaultMaxRequestBytes
+	}
+	if options.SessionTimeout <= 0 {
+		options.SessionTimeout = DefaultSessionTimeout
+	}
+	server := func(*http.Request) *mcp.Server { return s.mcp }
+	stateless := mcp.NewStreamableHTTPHandler(server, &options)
+	if s.Gate != GateAsk || s.Access == AccessRead {
+		return stateless
+	}
+	withSessions := options
+	withSessions.Stateless = false
+	stateful := mcp.NewStreamableHTTPHandler(server, &withSessions)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Mcp-Protocol-Version") >= statelessVersion {
+			stateless.ServeHTTP(w, r)
+			return
+		}
+		stateful.ServeHTTP(w, r)
+	})
+}
+
+// requestHeader carries the id of a request's context to the call it holds: the
+// SDK hands handlers the headers, but within a session not the context.
+const requestHeader = "Toolcrib-Request"
+
+// followClient lets calls end when the client that made them goes away, in all
+// versions of the protocol: without replay nobody could read the answer.
+func (s *Server) followClient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := rand.Text()
+		s.requests.Store(id, r.Context())
+		defer s.requests.Delete(id)
+		r.Header.Set(requestHeader, id)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// clientContext is the context of the HTTP request that carries the call, nil
+// over stdio.
+func (s *Server) clientContext(c *Call) context.Context {
+	if c.req.Extra == nil || c.req.Extra.Header == nil {
+		return nil
+	}
+	ctx, _ := s.requests.Load(c.req.Extra.Header.Get(requestHeader))
+	client, _ := ctx.(context.Context)
+	return client
+}
+
+// serveHTTP serves any number of clients until ctx is done, and then finishes
+// the calls in flight for as long as the shutdown timeout allows.
+func (s *Server) serveHTTP(ctx context.Context, f flags) error {
+	handler, err := s.HTTP(HTTPOptions{f.allowedHosts, f.allowedOrigins, f.maxRequestBytes, f.sessionTimeout})
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", f.http)
 	if err != nil {
 		return fmt.Errorf("--http: %w", err)
 	}
+	stopMetrics, err := s.serveMetrics(f.metrics)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	defer stopMetrics()
 	s.Logger.Info("listening", "url", fmt.Sprintf("http://%s/mcp", listener.Addr()))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := newHTTPServer(handler, s.Logger)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
 	case err := <-ended:
-		return err
+		return fmt.Errorf("serve %s: %w", f.http, err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.Background(), f.shutdownTimeout)
+	s.Logger.Info("shutting down", "timeout", f.shutdownTimeout)
+	handler.Drain()
+	return s.shutdown(server, f.shutdownTimeout)
+}
+
+// shutdown waits for the calls in flight; those that take longer than grace are
+// cancelled.
+func (s *Server) shutdown(server *http.Server, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	err := server.Shutdown(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	s.Logger.Warn("some calls did not end in time and are cancelled")
+	server.Close()
+	s.settle()
 	return nil
+}
+
+// settle gives cancelled calls the time to be recorded: whoever holds every
+// slot knows that none is running.
+func (s *Server) settle() {
+	late := time.After(settleTime)
+	for range cap(s.slots) {
+		select {
+		case s.slots <- struct{}{}:
+		case <-late:
+			return
+		}
+	}
+}
+
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.opentelemetry.io/otel"
 )
 
 // Program describes the binary of one server. Everything every server has in
@@ -136,12 +138,27 @@ func (p Program) serve(ctx context.Context, f flags, io streams) error {
 		return err
 	}
 	options.Name, options.Version, options.Instructions = p.Name, p.Version, p.Instructions
+	if options.Telemetry, err = p.telemetry(options.Logger); err != nil {
+		return err
+	}
+	defer options.Telemetry.shutdown()
 	s := NewServer(ts, options)
 	s.Logger.Info("serving", "version", p.Version, "access", s.Access, "gate", s.Gate, "http", f.http)
 	if f.http == "" {
-		return s.serveStdio(ctx, io.in, io.out, f.shutdownTimeout)
+		return s.serveStdio(ctx, io.in, io.out, f)
 	}
 	return s.serveHTTP(ctx, f)
+}
+
+// telemetry sends spans where the environment says, and says on the log, never
+// on standard output, when that does not work.
+func (p Program) telemetry(log *slog.Logger) (*Telemetry, error) {
+	exporter, err := newExporter(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "error", err) }))
+	return NewTelemetry(p.Name, p.Version, exporter), nil
 }
 
 // BuildVersion is the main module's version as the Go toolchain recorded it,

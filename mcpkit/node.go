@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // node is one JSON value with its object keys in the order the result's type
@@ -77,6 +79,30 @@ func readNode(d *json.Decoder) (*node, error) {
 		return &node{kind: literalNode, text: "null"}, nil
 	default:
 		return &node{kind: literalNode, text: fmt.Sprint(t)}, nil
+	}
+}
+
+// conform replaces the null that Go writes for a nil list, map or pointer by
+// what the schema calls for: an empty one, or nothing.
+func (n *node) conform(schema *jsonschema.Schema) {
+	if schema == nil || n.kind != objectNode && n.kind != arrayNode {
+		return
+	}
+	for i := 0; i < len(n.kids); i++ {
+		kid, want := n.kids[i], below(schema, n, i)
+		if want != nil && kid.kind == literalNode && kid.text == "null" {
+			switch {
+			case want.Type == "array":
+				kid.kind, kid.text = arrayNode, ""
+			case want.Type == "object" && len(want.Properties) == 0:
+				kid.kind, kid.text = objectNode, ""
+			case want.Type != "" && n.kind == objectNode:
+				n.keys, n.kids = slices.Delete(n.keys, i, i+1), slices.Delete(n.kids, i, i+1)
+				i--
+				continue
+			}
+		}
+		kid.conform(want)
 	}
 }
 

@@ -18,11 +18,12 @@ type Properties map[string]*jsonschema.Schema
 type constrainer interface{ Constrain(Properties) }
 
 // inputSchema is a tool's input schema in the forms the kit needs: as sent, and
-// ready to validate.
+// ready to validate one argument at a time.
 type inputSchema struct {
-	json     json.RawMessage
-	schema   *jsonschema.Schema
-	resolved *jsonschema.Resolved
+	json   json.RawMessage
+	schema *jsonschema.Schema
+	names  []string // of the arguments, sorted
+	each   map[string]*jsonschema.Resolved
 }
 
 // typeSchemas are the kit's own argument types.
@@ -44,14 +45,23 @@ func inferInput[In any](tool string) *inputSchema {
 	if c, ok := any(in).(constrainer); ok {
 		c.Constrain(s.Properties)
 	}
-	resolved, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
-	if err != nil {
+	if _, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
 		panic(fmt.Sprintf("input of tool %s: %v", tool, err))
 	}
-	return &inputSchema{json: mustJSON(s), schema: s, resolved: resolved}
+	out := &inputSchema{json: mustJSON(s), schema: s, each: map[string]*jsonschema.Resolved{}}
+	for name, p := range s.Properties {
+		out.names = append(out.names, name)
+		if out.each[name], err = p.CloneSchemas().Resolve(nil); err != nil {
+			panic(fmt.Sprintf("argument %s of tool %s: %v", name, tool, err))
+		}
+	}
+	slices.Sort(out.names)
+	return out
 }
 
-func inferOutput[Out any](tool string) json.RawMessage {
+// inferOutput derives the schema of Out, which must be a struct. What the
+// budget may cut must be able to say so, hence a result with lists embeds Left.
+func inferOutput[Out any](tool string) *jsonschema.Schema {
 	s, err := jsonschema.For[Out](&jsonschema.ForOptions{TypeSchemas: typeSchemas})
 	if err != nil {
 		panic(fmt.Sprintf("output of tool %s: %v", tool, err))
@@ -60,7 +70,7 @@ func inferOutput[Out any](tool string) json.RawMessage {
 		panic(fmt.Sprintf("output of tool %s is a %s; it must be a struct", tool, s.Type))
 	}
 	dropNull(s)
-	return mustJSON(s)
+	return s
 }
 
 // dropNull rewrites the ["null", T] inferred for slices and pointers to T: some

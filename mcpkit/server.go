@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -90,6 +93,9 @@ type Server struct {
 	redactor *Redactor
 	gate     *gate
 	slots    chan struct{}
+	requests sync.Map // of HTTP, id to context
+
+	recording sync.Mutex // one line of the record at a time
 }
 
 // NewServer returns a server over the tools of ts that o.Access allows.
@@ -105,7 +111,7 @@ func NewServer(ts *Toolset, o Options) *Server {
 		&mcp.Implementation{Name: o.Name, Version: o.Version},
 		&mcp.ServerOptions{
 			Instructions: o.Instructions,
-			Logger:       o.Logger,
+			Logger:       quiet(o.Logger),
 			Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
 		})
 	for _, t := range ts.served(o.Access) {
@@ -124,7 +130,7 @@ func (t *tool) definition() *mcp.Tool {
 		Title:        t.Title,
 		Description:  t.Description,
 		InputSchema:  t.input.json,
-		OutputSchema: t.output,
+		OutputSchema: mustJSON(t.output),
 		Annotations: &mcp.ToolAnnotations{
 			ReadOnlyHint:    t.class == ClassRead,
 			DestructiveHint: new(t.class == ClassDestroy),
@@ -145,27 +151,69 @@ type step func(context.Context, *Call) error
 
 // serve runs one call through the pipeline:
 //
-//	authenticate -> authorize -> limit -> gate -> handle -> redact -> budget -> record
+//	authenticate -> authorize -> limit -> gate -> handler -> redact -> budget -> record
 //
-// The steps up to handle stop at the first error; the others always run, so
-// that a refusal is cut, redacted and recorded like an answer. authorize has no
-// step of its own while every caller is the local one.
+// The steps up to the handler stop at the first error; the others always run,
+// so that a refusal is cut, redacted and recorded like an answer. authorize has
+// no step yet: until callers are authenticated there is one caller, the local
+// one. It goes between authenticate and limit.
 func (s *Server) serve(ctx context.Context, c *Call) *mcp.CallToolResult {
 	ctx, end := s.begin(ctx, c)
 	defer end()
-	for _, do := range []step{s.authenticate, s.limit, s.check, s.open, s.handle} {
-		if c.err = do(ctx, c); c.err != nil {
-			break
-		}
-	}
+	c.err = guarded(func() error { return s.attempt(ctx, c) })
 	if errors.Is(c.err, errAsk) {
 		c.result = s.gate.question(c)
 	} else {
-		s.redact(c)
-		s.budget(c)
+		s.answer(c)
 	}
+	c.bytes = answerBytes(c.result)
+	c.end()
 	s.record(ctx, c)
 	return c.result
+}
+
+// attempt does the call's work, up to the first step that refuses.
+func (s *Server) attempt(ctx context.Context, c *Call) error {
+	for _, do := range []step{s.authenticate, s.limit, s.check, s.open, s.handle} {
+		if err := do(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer gives the result or the error of c its final form.
+func (s *Server) answer(c *Call) {
+	if c.err == nil {
+		c.err = guarded(func() error { return s.finish(c) })
+	}
+	if c.err != nil {
+		s.refuse(c)
+	}
+}
+
+// guarded turns a panic into an error: one tool's bug must not end the process.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
+}
+
+// answerBytes is what a result costs its reader.
+func answerBytes(r *mcp.CallToolResult) int {
+	n := 0
+	for _, c := range r.Content {
+		if text, ok := c.(*mcp.TextContent); ok {
+			n += len(text.Text)
+		}
+	}
+	if raw, ok := r.StructuredContent.(json.RawMessage); ok {
+		n += len(raw)
+	}
+	return n
 }
 
 // begin bounds the call in time and ties it to the client's connection.
@@ -173,7 +221,7 @@ func (s *Server) begin(ctx context.Context, c *Call) (context.Context, func()) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.CallTimeout)
 	ctx, endSpan := s.Telemetry.start(ctx, c)
 	stop := func() bool { return true }
-	if client, ok := ctx.Value(connectionKey{}).(context.Context); ok {
+	if client := s.clientContext(c); client != nil {
 		stop = context.AfterFunc(client, cancel)
 	}
 	return ctx, func() {
@@ -200,6 +248,9 @@ func (s *Server) limit(ctx context.Context, c *Call) error {
 		c.holdsSlot = true
 		return nil
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err()
+		}
 		return Errorf(Unavailable, "%d calls are running already and none ended in time; try again in a few seconds", s.MaxCalls)
 	}
 }
@@ -227,7 +278,8 @@ func (s *Server) open(ctx context.Context, c *Call) error {
 	for i := range plan.Notes {
 		plan.Notes[i] = s.redactor.Text(plan.Notes[i])
 	}
-	c.plan, c.target = &plan, plan.Target
+	c.plan = &plan
+	c.setTarget(plan.Target)
 	return s.gate.decide(c)
 }
 
@@ -238,42 +290,39 @@ func (s *Server) handle(ctx context.Context, c *Call) (err error) {
 	} else {
 		c.out, err = c.tool.apply(ctx, c.args, *c.plan)
 	}
-	if err != nil && ctx.Err() != nil {
-		var known *Error
-		if !asError(err, &known) {
-			err = ctx.Err()
-		}
+	if _, known := errors.AsType[*Error](err); err != nil && !known && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	return err
 }
 
-// redact is the one place where secrets leave an answer.
-func (s *Server) redact(c *Call) {
-	if c.err == nil {
-		c.tree, c.err = toNode(c.out)
+// finish redacts a result, holds it to its budget and renders it.
+func (s *Server) finish(c *Call) error {
+	tree, err := toNode(c.out)
+	if err != nil {
+		return fmt.Errorf("encode the result: %w", err)
 	}
-	if c.err != nil {
-		c.kind, c.text = explain(c.err, c.tool.Name, c.ID)
-		c.text = s.redactor.Text(c.text)
-		if c.kind == "internal" {
-			s.Logger.Error("call failed", "id", c.ID, "tool", c.tool.Name, "error", s.redactor.Text(c.err.Error()))
-		}
-		return
+	tree.conform(c.tool.output)
+	s.redactor.node(tree)
+	if c.cut, err = fit(tree, c.out, c.tool, s.MaxResultBytes); err != nil {
+		return err
 	}
-	s.redactor.node(c.tree)
-}
-
-// budget holds the answer to its size and gives it its final form.
-func (s *Server) budget(c *Call) {
-	if c.err != nil {
-		c.text, c.cut = cutText(c.text, s.MaxResultBytes)
-		c.result = &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: c.text}}}
-		return
-	}
-	c.cut = fit(c.tree, c.out, c.tool.Narrow, s.MaxResultBytes)
-	structured, _ := c.tree.MarshalJSON() // a tree always encodes
+	structured, err := tree.MarshalJSON()
 	c.result = &mcp.CallToolResult{
-		Content:           []mcp.Content{&mcp.TextContent{Text: render(c.tree)}},
+		Content:           []mcp.Content{&mcp.TextContent{Text: render(tree)}},
 		StructuredContent: json.RawMessage(structured),
 	}
+	return err
+}
+
+// refuse redacts an error and holds it to the budget of an answer. The cause of
+// an internal error goes to the log, under the id the answer gives.
+func (s *Server) refuse(c *Call) {
+	kind, text := explain(c.err, c.tool.Name, c.ID)
+	text, c.cut = cutText(s.redactor.Text(text), s.MaxResultBytes)
+	c.kind = kind
+	if kind == internal {
+		s.Logger.Error("call failed", "id", c.ID, "tool", c.tool.Name, "error", s.redactor.Text(c.err.Error()))
+	}
+	c.result = &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: text}}}
 }

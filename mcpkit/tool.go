@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // Tool is what a model is told about a tool, and what an operator must grant
@@ -72,7 +74,7 @@ type tool struct {
 	Tool
 	class  Class
 	input  *inputSchema
-	output json.RawMessage
+	output *jsonschema.Schema
 
 	read  func(ctx context.Context, args json.RawMessage) (any, error)
 	plan  func(ctx context.Context, args json.RawMessage) (Plan, error)
