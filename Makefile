@@ -1,0 +1,75 @@
+# Everything a contributor runs. `make help` lists it.
+
+# One set of flags for builds and tests alike: a mix would compile everything twice.
+export CGO_ENABLED := 0
+export GOFLAGS     := -trimpath -buildvcs=false
+
+MODULES  := $(patsubst %/go.mod,%,$(shell git ls-files '*go.mod' | grep -v '^testbed/backends/'))
+PRODUCTS := $(filter-out tools,$(MODULES))
+SERVERS  := $(notdir $(wildcard servers/*))
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w -X github.com/toolcrib/toolcrib/mcpkit.version=$(VERSION)
+NPM      := npm ci --no-audit --no-fund --loglevel=error
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test test-kind check format vet lint tidy generate generated build bench backends clients fuzz
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+demo: build ## ask a real cluster real questions: an embedded one, or yours when there is a kubeconfig
+	@go run ./demo/cmd/demo --server bin/kubernetes-mcp $(DEMO)
+
+demo-stop: ## stop what the demo left running
+	@go run ./demo/cmd/demo stop
+
+test: backends clients ## run every test against real backends, built once into the cache
+	go vet work
+	go test -p 1 -timeout 40m work
+
+test-kind: clients ## the same tests against a throw-away kind cluster (needs docker and kind)
+	kind create cluster --name toolcrib-test --kubeconfig bin/kind.kubeconfig
+	TOOLCRIB_KUBECONFIG=$(CURDIR)/bin/kind.kubeconfig go test -p 1 -timeout 40m ./servers/kubernetes/... ; \
+	  status=$$?; kind delete cluster --name toolcrib-test; exit $$status
+
+check: format tidy vet lint generated ## everything a reviewer should not have to say
+	@echo "check: clean"
+
+format:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
+
+tidy:
+	@for m in $(MODULES); do echo "tidy $$m"; GOWORK=off GOFLAGS= go -C $$m mod tidy -diff || exit 1; done
+
+vet:
+	@for m in $(PRODUCTS); do echo "vet and build $$m"; GOWORK=off go -C $$m vet ./... && GOWORK=off go -C $$m build ./... || exit 1; done
+
+lint:
+	@GOWORK=off go -C tools build -o ../bin/ honnef.co/go/tools/cmd/staticcheck
+	@for m in $(PRODUCTS); do echo "lint $$m"; ( cd $$m && GOWORK=off $(CURDIR)/bin/staticcheck ./... ) || exit 1; done
+
+generate: ## rewrite generated files: tool lists, tool tables, roles
+	@for s in $(SERVERS); do go test ./servers/$$s -run '^TestContract$$' -count=1 -update || exit 1; done
+
+generated: generate
+	@git diff --exit-code --stat || { echo "generated files were not current: commit what make generate wrote"; exit 1; }
+
+build: ## build the servers into bin/
+	@mkdir -p bin
+	@for s in $(SERVERS); do echo "build $$s-mcp"; go build -ldflags '$(LDFLAGS)' -o bin/$$s-mcp ./servers/$$s/cmd/$$s-mcp || exit 1; done
+
+bench: build backends ## side-by-side benchmarks and the token-cost report
+	@go run ./bench/cmd/bench
+
+backends: ## build the testbed's backends into the cache (minutes the first time, then nothing)
+	@go run ./testbed/cmd/testbed build
+
+clients: testbed/clients/node_modules/.package-lock.json
+
+testbed/clients/node_modules/.package-lock.json: testbed/clients/package-lock.json
+	cd testbed/clients && $(NPM)
+
+fuzz: ## fuzz every target for FUZZTIME (10s each by default)
+	@for f in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+	  for t in $$(grep -ohE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
+	    echo "fuzz $$t"; go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(or $(FUZZTIME),10s) ./$$(dirname $$f) || exit 1; done; done
