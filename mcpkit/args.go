@@ -72,11 +72,20 @@ func (s *inputSchema) check(raw json.RawMessage) (json.RawMessage, error) {
 	for _, name := range s.names {
 		if v, given := args[name]; given {
 			if err := s.each[name].Validate(plain(v)); err != nil {
-				return nil, Errorf(Invalid, "argument %q does not fit: %s. It must be: %s", name, lastReason(err), expected(s.schema.Properties[name]))
+				return nil, misfit(name, v, err, s.schema.Properties[name])
 			}
 		}
 	}
 	return json.Marshal(args)
+}
+
+// misfit says what is wrong with an argument and what would be right.
+func misfit(name string, v any, err error, p *jsonschema.Schema) error {
+	switch v.(type) {
+	case map[string]any, []any:
+		return Errorf(Invalid, "argument %q does not fit: %s. It must be: %s", name, lastReason(err), expected(p))
+	}
+	return Errorf(Invalid, "argument %q cannot be %s. It must be: %s", name, short(string(mustJSON(v))), expected(p))
 }
 
 // lastReason drops the schema paths jsonschema puts before a reason.

@@ -176,7 +176,7 @@ func (c candidate) keep(n int, tail bool) {
 // table, the cells of its rows, the fields of a struct.
 func (b *budgeter) largest(n *node, schema *jsonschema.Schema, name string) (best candidate, size int) {
 	size = len(n.text) + 2
-	table := isTable(n)
+	table := n.get("columns") != nil && n.get("rows") != nil
 	for i, kid := range n.kids {
 		kidName := name
 		if n.kind == objectNode {
@@ -185,9 +185,12 @@ func (b *budgeter) largest(n *node, schema *jsonschema.Schema, name string) (bes
 		}
 		inner, kidSize := b.largest(kid, below(schema, n, i), kidName)
 		size += kidSize
-		if table && kid.kind == arrayNode {
-			inner = candidate{} // its rows are whole
-			if kidName == "rows" && len(kid.kids) > 1 {
+		if table && kidName == "columns" {
+			inner = candidate{}
+		}
+		if table && kidName == "rows" {
+			inner = candidate{}
+			if len(kid.kids) > 1 {
 				inner = candidate{kidName, kid, kidSize}
 			}
 		}

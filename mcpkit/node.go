@@ -127,10 +127,13 @@ func (n *node) set(key string, v *node) {
 }
 
 // MarshalJSON writes the tree back, keys in their order.
-func (n *node) MarshalJSON() ([]byte, error) {
+func (n *node) MarshalJSON() ([]byte, error) { return []byte(n.String()), nil }
+
+// String is the tree as JSON.
+func (n *node) String() string {
 	var b bytes.Buffer
 	n.write(&b)
-	return b.Bytes(), nil
+	return b.String()
 }
 
 func (n *node) write(b *bytes.Buffer) {
@@ -171,8 +174,4 @@ func writeString(b *bytes.Buffer, s string) {
 }
 
 // size is the length of the value as JSON, in bytes.
-func (n *node) size() int {
-	var b bytes.Buffer
-	n.write(&b)
-	return b.Len()
-}
+func (n *node) size() int { return len(n.String()) }

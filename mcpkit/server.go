@@ -307,12 +307,11 @@ func (s *Server) finish(c *Call) error {
 	if c.cut, err = fit(tree, c.out, c.tool, s.MaxResultBytes); err != nil {
 		return err
 	}
-	structured, err := tree.MarshalJSON()
 	c.result = &mcp.CallToolResult{
 		Content:           []mcp.Content{&mcp.TextContent{Text: render(tree)}},
-		StructuredContent: json.RawMessage(structured),
+		StructuredContent: json.RawMessage(tree.String()),
 	}
-	return err
+	return nil
 }
 
 // refuse redacts an error and holds it to the budget of an answer. The cause of

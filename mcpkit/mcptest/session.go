@@ -39,7 +39,14 @@ func Connect(t testing.TB, ts *mcpkit.Toolset, o mcpkit.Options, decide Decide) 
 	clientEnd, serverEnd := mcp.NewInMemoryTransports()
 	_, err := mcpkit.NewServer(ts, o).MCP().Connect(t.Context(), serverEnd, nil)
 	require.NoError(t, err)
-	session, err := newClient(decide).Connect(t.Context(), clientEnd, nil)
+	return Attach(t, clientEnd, "", decide)
+}
+
+// Attach returns a client session over any transport, closed at the end of the
+// test. It speaks the newest protocol, or the version named.
+func Attach(t testing.TB, transport mcp.Transport, version string, decide Decide) *Session {
+	t.Helper()
+	session, err := newClient(decide).Connect(t.Context(), transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = session.Close() })
 	return &Session{ClientSession: session, t: t, outputs: map[string]*jsonschema.Resolved{}}
@@ -88,15 +95,10 @@ func (a Answer) Into(t testing.TB, out any) {
 func (s *Session) requireSchema(tool string, structured json.RawMessage) {
 	s.t.Helper()
 	if len(s.outputs) == 0 {
-		list, err := s.ListTools(s.t.Context(), nil)
-		require.NoError(s.t, err)
-		for _, t := range list.Tools {
-			raw, err := json.Marshal(t.OutputSchema)
+		for _, t := range s.tools() {
+			resolved, err := schemaOf(t.OutputSchema).Resolve(nil)
 			require.NoError(s.t, err)
-			var schema jsonschema.Schema
-			require.NoError(s.t, json.Unmarshal(raw, &schema))
-			s.outputs[t.Name], err = schema.Resolve(nil)
-			require.NoError(s.t, err)
+			s.outputs[t.Name] = resolved
 		}
 	}
 	var v any
