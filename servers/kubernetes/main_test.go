@@ -26,12 +26,12 @@ import (
 )
 
 // kubeconfig is the test cluster's, as cluster-admin.
-var kubeconfig = os.Getenv("TOOLCRIB_KUBECONFIG")
+func kubeconfig() string { return os.Getenv("TOOLCRIB_KUBECONFIG") }
 
 // admin is a backend that may do everything.
 func admin(t testing.TB) *Backend {
 	t.Helper()
-	return New(Config{Kubeconfig: kubeconfig, UserAgent: "kubernetes-mcp/test"})
+	return New(Config{Kubeconfig: kubeconfig(), UserAgent: "kubernetes-mcp/test"})
 }
 
 // serve returns a client session with a server over b.
@@ -132,7 +132,7 @@ func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
 // tokenKubeconfig writes a kubeconfig for the test cluster with another token.
 func tokenKubeconfig(t testing.TB, token string) string {
 	t.Helper()
-	raw, err := clientcmd.LoadFromFile(kubeconfig)
+	raw, err := clientcmd.LoadFromFile(kubeconfig())
 	require.NoError(t, err)
 	context := raw.Contexts[raw.CurrentContext]
 	raw.AuthInfos = map[string]*clientcmdapi.AuthInfo{"server": {Token: token}}
