@@ -18,6 +18,7 @@ type Call struct {
 	Run   string // that agent's run; unverified
 
 	tool      *tool
+	redactor  *Redactor
 	req       *mcp.CallToolRequest
 	args      json.RawMessage
 	began     time.Time

@@ -218,6 +218,7 @@ func answerBytes(r *mcp.CallToolResult) int {
 
 // begin bounds the call in time and ties it to the client's connection.
 func (s *Server) begin(ctx context.Context, c *Call) (context.Context, func()) {
+	c.redactor = s.redactor
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.CallTimeout)
 	ctx, endSpan := s.Telemetry.start(ctx, c)
 	stop := func() bool { return true }

@@ -1,0 +1,232 @@
+package mcpkit
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// shape is a kind of secret told by how it begins.
+type shape struct {
+	prefix string
+	rest   string // the bytes that may follow: one of the alphabets below
+	least  int    // how many must
+	exact  bool   // exactly so many
+	mixed  bool   // only when digits and both cases occur in them
+}
+
+const (
+	alnum  = "0-9A-Za-z"
+	word   = "0-9A-Za-z_-"
+	dotted = "0-9A-Za-z_.-"
+	upper  = "0-9A-Z"
+	hashed = "0-9A-Za-z./$+=,_-"
+	based  = "0-9A-Za-z+/="
+)
+
+// shapes are indexed by their first byte.
+var shapes = func() (table [256][]shape) {
+	for _, s := range []shape{
+		{prefix: "AKIA", rest: upper, least: 16, exact: true}, // AWS
+		{prefix: "ASIA", rest: upper, least: 16, exact: true},
+		{prefix: "ABIA", rest: upper, least: 16, exact: true},
+		{prefix: "ghp_", rest: alnum, least: 30}, // GitHub
+		{prefix: "gho_", rest: alnum, least: 30},
+		{prefix: "ghu_", rest: alnum, least: 30},
+		{prefix: "ghs_", rest: alnum, least: 30},
+		{prefix: "ghr_", rest: alnum, least: 30},
+		{prefix: "github_pat_", rest: word, least: 30},
+		{prefix: "glpat-", rest: dotted, least: 16}, // GitLab
+		{prefix: "gldt-", rest: dotted, least: 16},
+		{prefix: "glrt-", rest: dotted, least: 16},
+		{prefix: "glptt-", rest: dotted, least: 16},
+		{prefix: "glcbt-", rest: dotted, least: 16},
+		{prefix: "gloas-", rest: dotted, least: 16},
+		{prefix: "glagent-", rest: dotted, least: 16},
+		{prefix: "xoxb-", rest: word, least: 10}, // Slack
+		{prefix: "xoxp-", rest: word, least: 10},
+		{prefix: "xoxa-", rest: word, least: 10},
+		{prefix: "xoxr-", rest: word, least: 10},
+		{prefix: "xoxs-", rest: word, least: 10},
+		{prefix: "xoxe.", rest: dotted, least: 10},
+		{prefix: "xapp-", rest: word, least: 10},
+		{prefix: "sk_live_", rest: alnum, least: 16}, // Stripe
+		{prefix: "sk_test_", rest: alnum, least: 16},
+		{prefix: "rk_live_", rest: alnum, least: 16},
+		{prefix: "rk_test_", rest: alnum, least: 16},
+		{prefix: "whsec_", rest: based, least: 16},
+		{prefix: "sk-ant-", rest: word, least: 16}, // Anthropic
+		{prefix: "sk-proj-", rest: word, least: 16},
+		{prefix: "sk-svcacct-", rest: word, least: 16},
+		{prefix: "sk-", rest: word, least: 20, mixed: true}, // OpenAI and those like it
+		{prefix: "gsk_", rest: alnum, least: 30},
+		{prefix: "xai-", rest: alnum, least: 30},
+		{prefix: "hf_", rest: alnum, least: 30, mixed: true},
+		{prefix: "nvapi-", rest: word, least: 30},
+		{prefix: "AIza", rest: word, least: 35, exact: true}, // Google
+		{prefix: "ya29.", rest: dotted, least: 20},
+		{prefix: "GOCSPX-", rest: word, least: 20},
+		{prefix: "npm_", rest: alnum, least: 30},
+		{prefix: "dckr_pat_", rest: word, least: 20},
+		{prefix: "dckr_oat_", rest: word, least: 20},
+		{prefix: "pypi-AgE", rest: word, least: 20},
+		{prefix: "hvs.", rest: word, least: 20}, // Vault
+		{prefix: "hvb.", rest: word, least: 20},
+		{prefix: "hvr.", rest: word, least: 20},
+		{prefix: "glsa_", rest: word, least: 30}, // Grafana
+		{prefix: "glc_", rest: based, least: 30},
+		{prefix: "eyJrIjoi", rest: based, least: 16},
+		{prefix: "eyJhdXRocyI", rest: based, least: 16}, // base64 of {"auths"
+		{prefix: "dop_v1_", rest: alnum, least: 40},
+		{prefix: "shpat_", rest: alnum, least: 30},
+		{prefix: "SG.", rest: dotted, least: 60, mixed: true},
+		{prefix: "tskey-", rest: word, least: 16, mixed: true},
+		{prefix: "ATATT3", rest: based + "_-", least: 40},
+		{prefix: "AGE-SECRET-KEY-1", rest: upper, least: 40},
+		{prefix: "$2a$", rest: hashed, least: 30}, // password hashes
+		{prefix: "$2b$", rest: hashed, least: 30},
+		{prefix: "$2y$", rest: hashed, least: 30},
+		{prefix: "$apr1$", rest: hashed, least: 10},
+		{prefix: "$1$", rest: hashed, least: 20},
+		{prefix: "$5$", rest: hashed, least: 30},
+		{prefix: "$6$", rest: hashed, least: 30},
+		{prefix: "$y$", rest: hashed, least: 30},
+		{prefix: "$argon2", rest: hashed, least: 30},
+		{prefix: "pbkdf2_sha256$", rest: hashed, least: 20},
+		{prefix: "SCRAM-SHA-256$", rest: hashed + ":", least: 30},
+		{prefix: "{SHA}", rest: based, least: 20},
+		{prefix: "{SSHA}", rest: based, least: 20},
+		{prefix: "{SSHA512}", rest: based, least: 20},
+	} {
+		table[s.prefix[0]] = append(table[s.prefix[0]], s)
+	}
+	for _, c := range []byte("eLM") { // read by code of their own
+		if table[c] == nil {
+			table[c] = []shape{}
+		}
+		table[c] = append(table[c], shape{prefix: "\x00"})
+	}
+	return table
+}()
+
+// alphabets turns each shape's rest into a lookup table.
+var alphabets = func() map[string]*[256]bool {
+	m := map[string]*[256]bool{}
+	for _, list := range shapes {
+		for _, s := range list {
+			if m[s.rest] == nil {
+				m[s.rest] = alphabet(s.rest)
+			}
+		}
+	}
+	return m
+}()
+
+// alphabet reads the notation of a regular expression's class.
+func alphabet(class string) *[256]bool {
+	var in [256]bool
+	for i := 0; i < len(class); i++ {
+		if i+2 < len(class) && class[i+1] == '-' {
+			for c := class[i]; c <= class[i+2]; c++ {
+				in[c] = true
+			}
+			i += 2
+			continue
+		}
+		in[class[i]] = true
+	}
+	return &in
+}
+
+var (
+	base64Bytes = alphabet(based)
+	wordBytes   = alphabet(word)
+)
+
+func run(s string, p int, in *[256]bool) int {
+	for p < len(s) && in[s[p]] {
+		p++
+	}
+	return p
+}
+
+// shape looks for a secret that its beginning gives away.
+func (t *scanner) shape(i int) int {
+	rest := t.s[i:]
+	for _, sh := range shapes[t.s[i]] {
+		if !strings.HasPrefix(rest, sh.prefix) {
+			continue
+		}
+		from := i + len(sh.prefix)
+		to := run(t.s, from, alphabets[sh.rest])
+		for to > from && strings.IndexByte(".,;:-", t.s[to-1]) >= 0 {
+			to--
+		}
+		if n := to - from; n < sh.least || sh.exact && n != sh.least || sh.mixed && !isMixed(t.s[from:to]) {
+			continue
+		}
+		return t.replace(i, to, t.r.mark(t.s[i:to]))
+	}
+	switch {
+	case strings.HasPrefix(rest, "eyJ"):
+		return t.jwt(i)
+	case strings.HasPrefix(rest, pemBase64):
+		return t.base64PEM(i)
+	case rest[0] == 'M':
+		return t.der(i)
+	}
+	return i
+}
+
+func isMixed(s string) bool {
+	return strings.ContainsAny(s, "0123456789") && strings.ToLower(s) != s && strings.ToUpper(s) != s
+}
+
+// jwt looks for a JSON Web Token, perhaps cut short.
+func (t *scanner) jwt(i int) int {
+	header := run(t.s, i, wordBytes)
+	to := header
+	for parts := 1; parts < 5 && to+1 < len(t.s) && t.s[to] == '.' && wordBytes[t.s[to+1]]; parts++ {
+		to = run(t.s, to+1, wordBytes)
+	}
+	switch {
+	case header-i >= 10 && to-header > 8:
+	case strings.HasPrefix(t.s[i:], "eyJhbGciOi") && header-i >= 20: // {"alg":
+	default:
+		return i
+	}
+	return t.replace(i, to, t.r.mark(t.s[i:to]))
+}
+
+// scheme looks for an Authorization header's value without its name.
+func (t *scanner) scheme(i int) int {
+	s := t.s[i:]
+	if n := len("Bearer "); len(s) > n && strings.EqualFold(s[:n], "Bearer ") {
+		v, ok := t.valueAt(i+n, wordValue)
+		if ok && (looksSecret(v.text) || len(v.text) >= 24) && !v.quoted && !isMark(v.text) && !isPlaceholder(v.text) {
+			return t.hide(v)
+		}
+	}
+	if n := len("Basic "); len(s) > n && strings.EqualFold(s[:n], "Basic ") {
+		to := run(t.s, i+n, base64Bytes)
+		plain, err := base64.StdEncoding.DecodeString(t.s[i+n : to])
+		if err == nil && strings.IndexByte(string(plain), ':') > 0 {
+			return t.replace(i+n, to, t.r.mark(t.s[i+n:to]))
+		}
+	}
+	return i
+}
+
+// azureSecret looks for a client secret of Microsoft Entra around the "Q~" in it.
+func (t *scanner) azureSecret(i int) int {
+	if i-5 < t.last || t.s[i-1] != 'Q' || t.s[i-2] < '0' || t.s[i-2] > '9' {
+		return i
+	}
+	to := i + 1
+	for to < len(t.s) && (wordBytes[t.s[to]] || t.s[to] == '~' || t.s[to] == '.') {
+		to++
+	}
+	if n := to - i; n < 31 || n > 36 {
+		return i
+	}
+	return t.replace(i-5, to, t.r.mark(t.s[i-5:to]))
+}

@@ -1,0 +1,402 @@
+package mcpkit
+
+import (
+	"strings"
+)
+
+// scanner rewrites one text from left to right: at each byte that can begin or
+// join something telling it looks around, and replaces what is secret. Every
+// look is bounded or moves the scanner on, so that the whole is linear.
+type scanner struct {
+	r    *Redactor
+	s    string
+	out  []byte // what is settled of the result; nil while nothing was replaced
+	last int    // how far into s that reaches
+	pem  pemEnds
+}
+
+// looks says which look to take at a byte.
+var looks = func() (table [256]byte) {
+	for _, c := range []byte(":=-$@~>{") {
+		table[c] = c
+	}
+	for c := range shapes {
+		if len(shapes[c]) > 0 && isWord(byte(c)) {
+			table[c] = 'w'
+		}
+	}
+	for _, c := range []byte("bB") {
+		table[c] = 'w'
+	}
+	return table
+}()
+
+func (r *Redactor) scan(s string) string {
+	t := scanner{r: r, s: s}
+	for i := 0; i < len(s); {
+		look := looks[s[i]]
+		if look == 0 {
+			i++
+			continue
+		}
+		i = max(i+1, t.look(look, i))
+	}
+	if t.out == nil {
+		return s
+	}
+	return string(append(t.out, s[t.last:]...))
+}
+
+// look inspects s at i and returns where to go on; at most i when nothing was
+// found.
+func (t *scanner) look(look byte, i int) int {
+	switch look {
+	case 'w':
+		if i > 0 && (isWord(t.s[i-1]) || t.s[i-1] == '+') && !t.escaped(i-1) {
+			return i
+		}
+		if isBOrb(t.s[i]) {
+			if next := t.scheme(i); next > i {
+				return next
+			}
+		}
+		return t.shape(i)
+	case ':':
+		if strings.HasPrefix(t.s[i:], "://") {
+			return t.url(i)
+		}
+		return t.pair(i)
+	case '=':
+		return t.pair(i)
+	case '-':
+		if strings.HasPrefix(t.s[i:], pemBegin) || strings.HasPrefix(t.s[i:], pemEnd) {
+			return t.pemBlock(i)
+		}
+		return t.flag(i)
+	case '@':
+		return t.userAt(i)
+	case '~':
+		return t.azureSecret(i)
+	case '>':
+		return t.element(i)
+	}
+	return t.shape(i)
+}
+
+func isBOrb(c byte) bool { return c|0x20 == 'b' }
+
+// escaped reports whether s[i] is the letter of an escape such as \n.
+func (t *scanner) escaped(i int) bool {
+	return i > 0 && t.s[i-1] == '\\' && (t.s[i] == 'n' || t.s[i] == 'r' || t.s[i] == 't')
+}
+
+// replace puts text in the place of s[from:to] and returns to.
+func (t *scanner) replace(from, to int, text string) int {
+	if t.s[from:to] == text {
+		return to
+	}
+	if t.out == nil {
+		t.out = make([]byte, 0, len(t.s)+64)
+	}
+	t.out = append(append(t.out, t.s[t.last:from]...), text...)
+	t.last = to
+	return to
+}
+
+func (t *scanner) hide(v value) int {
+	t.replace(v.from, v.to, t.r.mark(v.text))
+	return v.next
+}
+
+// keyPlace is a key found before a separator.
+type keyPlace struct {
+	text      string
+	from      int
+	quoted    bool
+	spaced    bool // there is space between key and separator
+	escaped   bool // an escaped line end comes before it
+	lineStart bool // nothing but indentation and list or diff signs before it
+}
+
+// keyBefore reads back from the separator at i.
+func (t *scanner) keyBefore(i int) keyPlace {
+	s, j := t.s, i
+	for j > t.last && i-j < 40 && (s[j-1] == ' ' || s[j-1] == '\t') {
+		j--
+	}
+	k := keyPlace{spaced: j < i}
+	if j > t.last+1 && s[j-1] == ']' && isQuote(s[j-2]) {
+		j--
+	}
+	if j > t.last && isQuote(s[j-1]) {
+		k.quoted = true
+		for j--; j > t.last && s[j-1] == '\\'; j-- {
+		}
+	}
+	end := j
+	for j > t.last && end-j < 128 && isKeyByte(s[j-1]) {
+		j--
+	}
+	if j > 0 && j < end && t.escaped(j) {
+		j++
+		k.escaped = true
+	}
+	for j < end && !isWord(s[j]) {
+		j++
+	}
+	k.from, k.text = j, s[j:end]
+	if strings.EqualFold(k.text, "key") || strings.EqualFold(k.text, "string") {
+		k.widen(s, t.last)
+	}
+	k.lineStart = k.escaped || startsLine(s, k.from)
+	return k
+}
+
+// widen takes in the word before, as in "API key: ...".
+func (k *keyPlace) widen(s string, last int) {
+	j := k.from - 1
+	if j <= last || s[j] != ' ' {
+		return
+	}
+	for j > last && k.from-j < 20 && isWord(s[j-1]) {
+		j--
+	}
+	if classify(s[j:k.from+len(k.text)]) != harmlessNoun {
+		k.from, k.text = j, s[j:k.from+len(k.text)]
+	}
+}
+
+func isKeyByte(c byte) bool { return isWord(c) || c == '-' || c == '.' || c == '/' }
+func isQuote(c byte) bool   { return c == '"' || c == '\'' || c == '`' }
+
+// startsLine reports whether a line begins at i, indentation, list, comment,
+// quote and diff signs apart.
+func startsLine(s string, i int) bool {
+	for n := 0; i > 0 && n < 64; i, n = i-1, n+1 {
+		switch s[i-1] {
+		case ' ', '\t', '-', '+', '#', '"', '\'':
+		case '\n':
+			return true
+		default:
+			return false
+		}
+	}
+	return i == 0
+}
+
+// pair looks at a key and its value around the separator at i.
+func (t *scanner) pair(i int) int {
+	k := t.keyBefore(i)
+	if k.text == "" {
+		return i
+	}
+	sep := t.separator(i)
+	if sep == 0 {
+		return i
+	}
+	if isNameKey(k.text) {
+		return t.named(i + sep)
+	}
+	is := classify(k.text)
+	if is == harmlessNoun {
+		if t.inQuery(k) && queryNouns[strings.ToLower(k.text)] {
+			is = tokenNoun
+		} else {
+			return i
+		}
+	}
+	return t.valueOf(k, is, i+sep)
+}
+
+// separator is the length of the separator at i, 0 when it is another sign.
+func (t *scanner) separator(i int) int {
+	var before, after byte
+	if i > 0 {
+		before = t.s[i-1]
+	}
+	if i+1 < len(t.s) {
+		after = t.s[i+1]
+	}
+	if t.s[i] == ':' {
+		switch {
+		case after == '=':
+			return 2
+		case after == ':' || before == ':':
+			return 0
+		}
+		return 1
+	}
+	switch {
+	case before == '!' || before == '=' || before == '<' || before == '>' || before == '~' || before == ':':
+		return 0
+	case after == '>':
+		return 2
+	case after == '=' || after == '~':
+		return 0
+	}
+	return 1
+}
+
+// queryNouns are secrets in a URL's query alone.
+var queryNouns = setOf("sig", "signature", "key", "x-amz-signature", "x-amz-credential", "x-goog-signature", "hmac")
+
+func (t *scanner) inQuery(k keyPlace) bool {
+	return k.from > 0 && (t.s[k.from-1] == '?' || t.s[k.from-1] == '&')
+}
+
+func isNameKey(key string) bool {
+	return strings.EqualFold(key, "name") || strings.EqualFold(key, "key")
+}
+
+// named looks at an environment literal written as a name and a value, in
+// YAML, JSON or Go's own notation; p is after the name's separator.
+func (t *scanner) named(p int) int {
+	name, ok := t.valueAt(p, wordValue)
+	if !ok {
+		return p
+	}
+	is := classify(name.text)
+	if is == harmlessNoun {
+		return p
+	}
+	s, j := t.s, name.next
+	for n := 0; j < len(s) && n < 80 && strings.IndexByte(" \t\n,;\"'\\+-", s[j]) >= 0; n++ {
+		if s[j] == '\\' && j+1 < len(s) && (s[j+1] == 'n' || s[j+1] == 't') {
+			j++
+		}
+		j++
+	}
+	if len(s)-j < 6 || !strings.EqualFold(s[j:j+5], "value") {
+		return p
+	}
+	k := keyPlace{text: name.text, from: j, lineStart: startsLine(s, j)}
+	for j += 5; j < len(s) && strings.IndexByte("\\\"' ", s[j]) >= 0; j++ {
+		k.quoted = k.quoted || isQuote(s[j])
+	}
+	if j == len(s) || s[j] != ':' && s[j] != '=' {
+		return p
+	}
+	return t.valueOf(k, is, j+1)
+}
+
+// valueOf redacts the value at p, after key k and its separator.
+func (t *scanner) valueOf(k keyPlace, is noun, p int) int {
+	spaced := p < len(t.s) && (t.s[p] == ' ' || t.s[p] == '\t')
+	colon := t.s[p-1] == ':'
+	how := wordValue
+	if spaced && k.lineStart && (!k.quoted || colon) || is == authNoun && spaced {
+		how = lineValue
+	}
+	p = t.skipInvalid(p)
+	v, ok := t.valueAt(p, how)
+	if !ok {
+		return p
+	}
+	if v.block {
+		return t.hideBlock(k, v)
+	}
+	if how == lineValue && !v.quoted && !k.quoted {
+		v.stopAtQuote(k, is, t.s)
+	}
+	prose := colon && spaced && !k.lineStart && !v.quoted
+	switch {
+	case t.s[v.from] == '[' && !v.quoted:
+		return t.list(v.from, is)
+	case t.s[v.from] == '{' && !v.quoted && !isPlaceholder(v.text):
+		return p
+	case k.quoted && colon && !v.quoted && !k.lineStart && !t.flow(k, v):
+		return p // said about the key, not given for it
+	case colon && !spaced && k.from > 0 && t.s[k.from-1] == ':':
+		return p // an ARN or its like
+	case v.text == "", is == connNoun && !v.quoted && strings.ContainsAny(v.text, "=@"):
+		return p // its parts are looked at by themselves
+	case is.keeps(v.text):
+		if v.quoted {
+			return v.next
+		}
+		return p
+	case is == secretNoun && !v.quoted && !looksSecret(v.text) && (prose || k.lineStart && strings.Contains(v.text, " ")):
+		return p
+	case prose && !t.prose(is, v):
+		return p
+	case k.lineStart && is != passwordNoun && strings.Contains(v.text, " ") && !anySecret(v.text) && !v.quoted:
+		return p
+	}
+	return t.hideAs(k, is, v)
+}
+
+// hideAs redacts a value found to be secret, in the way of its kind.
+func (t *scanner) hideAs(k keyPlace, is noun, v value) int {
+	switch is {
+	case connNoun:
+		t.replace(v.from, v.to, t.r.connection(t.s[v.from:v.to]))
+		return v.next
+	case authNoun:
+		if out := t.r.authorization(k.text, v.text, maxNesting); out != v.text {
+			t.replace(v.from, v.to, out)
+		}
+		return v.next
+	}
+	if scheme, rest, ok := strings.Cut(v.text, " "); ok && isScheme(scheme) {
+		t.replace(v.from, v.to, scheme+" "+t.r.mark(rest))
+		return v.next
+	}
+	v.text = t.r.undress(v.text)
+	return t.hide(v)
+}
+
+// stopAtQuote ends a line's value at the quote that holds the whole line.
+func (v *value) stopAtQuote(k keyPlace, is noun, s string) {
+	quotes := ""
+	if k.from > 0 && isQuote(s[k.from-1]) {
+		quotes = s[k.from-1 : k.from]
+	} else if is == authNoun && !k.lineStart {
+		quotes = `"'`
+	}
+	if i := strings.IndexAny(v.text, quotes); i >= 0 {
+		v.text = strings.TrimRight(v.text[:i], " \t")
+		v.to = v.from + len(v.text)
+		v.next = v.to
+	}
+}
+
+// flow reports whether an unquoted value fits a quoted key, as numbers do in
+// JSON and words in YAML's flow form.
+func (t *scanner) flow(k keyPlace, v value) bool {
+	if isNumber(v.text) {
+		return true
+	}
+	j := k.from - 1 // the quote
+	for j > t.last && (isQuote(t.s[j]) || t.s[j] == ' ' || t.s[j] == '\\') {
+		j--
+	}
+	return j >= 0 && (t.s[j] == '{' || t.s[j] == ',')
+}
+
+// prose reports whether the word after "key: " within a sentence is its value.
+func (t *scanner) prose(is noun, v value) bool {
+	if looksSecret(v.text) {
+		return true
+	}
+	rest := strings.TrimLeft(t.s[v.next:min(len(t.s), v.next+2)], " ")
+	return is == passwordNoun && (rest == "" || !isWord(rest[0]) && rest[0] != '"')
+}
+
+func anySecret(v string) bool {
+	for w := range strings.FieldsSeq(v) {
+		if looksSecret(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// skipInvalid skips the words by which API servers quote a refused value.
+func (t *scanner) skipInvalid(p int) int {
+	for _, words := range []string{" Invalid value: ", " Unsupported value: ", " Duplicate value: "} {
+		if strings.HasPrefix(t.s[p:], words) {
+			return p + len(words)
+		}
+	}
+	return p
+}
