@@ -131,14 +131,19 @@ func (t *agentTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(r)
 }
 
-// boundConfig is the cluster's configuration for a client that takes no context
-// of its own, such as kubectl's describers: its requests end with ctx.
+// boundConfig is the way to the cluster for a client that takes no context of
+// its own, such as kubectl's describers: its requests end with ctx, and go
+// through the pool that all others use.
 func (c *clients) boundConfig(ctx context.Context) *rest.Config {
-	config := rest.CopyConfig(c.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return roundTrip(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(r.WithContext(ctx)) })
-	})
-	return config
+	return &rest.Config{
+		Host:           c.config.Host,
+		APIPath:        c.config.APIPath,
+		QPS:            c.config.QPS,
+		WarningHandler: c.config.WarningHandler,
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return c.http.Transport.RoundTrip(r.WithContext(ctx))
+		}),
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,6 +19,9 @@ import (
 // refreshAfter is the least time between two looks at the API server's types
 // when a name is not among those known.
 const refreshAfter = 2 * time.Second
+
+// discoveryTimeout bounds one look at the API server's types.
+const discoveryTimeout = 30 * time.Second
 
 // resourceType is one type the API server serves, in its preferred version
 // unless a version was asked for.
@@ -69,17 +73,18 @@ func (t resourceType) path(namespace, name string, sub ...string) string {
 // typeIndex finds types by any of the names people use for them. It is filled
 // from discovery at first use and again when a name is not found.
 type typeIndex struct {
-	mu     sync.Mutex
-	types  []resourceType
-	broken []string // group versions whose API server does not answer
-	filled time.Time
+	looking singleflight.Group // however many calls wait, the API server is asked once
+	mu      sync.Mutex
+	types   []resourceType
+	broken  []string // group versions whose API server does not answer
+	filled  time.Time
 }
 
 // resolve finds a type by plural, singular, short name or kind in any case,
 // alone or qualified: "po", "Deployment", "deployments.apps", "widgets.v1.example.com".
 func (b *Backend) resolve(ctx context.Context, name string) (resourceType, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || strings.ContainsAny(name, "/ \t\n?#%") {
+	if name == "" || strings.ContainsAny(name, "/, \t\n?#%") {
 		return resourceType{}, mcpkit.Errorf(mcpkit.Invalid, "%q is not a resource type; write one such as pods, deploy or widgets.example.com (the name goes into resource_name)", name)
 	}
 	types, broken, err := b.allTypes(ctx, false)
@@ -114,30 +119,55 @@ func unknownType(name string, types []resourceType, broken []string) error {
 }
 
 // allTypes lists every type in its preferred version, built-in groups first,
-// and the group versions that did not answer.
+// and the group versions that did not answer. The look at the API server is
+// shared: it outlives the call that began it, for others that wait for it.
 func (b *Backend) allTypes(ctx context.Context, again bool) ([]resourceType, []string, error) {
-	c, err := b.open()
-	if err != nil {
-		return nil, nil, err
+	if types, broken, fresh := b.types.known(b.now(), again); fresh {
+		return types, broken, nil
 	}
-	x := &b.types
+	done := b.types.looking.DoChan("", func() (any, error) {
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), discoveryTimeout)
+		defer cancel()
+		return nil, b.discover(shared)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	case r := <-done:
+		types, broken, _ := b.types.known(b.now(), false)
+		return types, broken, r.Err
+	}
+}
+
+// known is what the index holds, and whether that will do.
+func (x *typeIndex) known(now time.Time, again bool) (types []resourceType, broken []string, fresh bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	fresh := !x.filled.IsZero() && (!again || b.now().Sub(x.filled) < refreshAfter)
-	if fresh {
-		return x.types, x.broken, nil
+	fresh = !x.filled.IsZero() && (!again || now.Sub(x.filled) < refreshAfter)
+	return x.types, x.broken, fresh
+}
+
+// discover fills the index.
+func (b *Backend) discover(ctx context.Context) error {
+	c, err := b.open()
+	if err != nil {
+		return err
 	}
 	groups, lists, err := c.discovery.ServerGroupsAndResourcesWithContext(ctx)
 	failed, partial := discovery.GroupDiscoveryFailedErrorGroups(err)
 	if err != nil && !partial {
-		return nil, nil, translate(err, "list the resource types")
+		return translate(err, "list the resource types")
 	}
-	x.types, x.broken, x.filled = indexed(groups, lists), nil, b.now()
+	var broken []string
 	for gv := range failed {
-		x.broken = append(x.broken, gv.String())
+		broken = append(broken, gv.String())
 	}
-	slices.Sort(x.broken)
-	return x.types, x.broken, nil
+	slices.Sort(broken)
+	x := &b.types
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.types, x.broken, x.filled = indexed(groups, lists), broken, b.now()
+	return nil
 }
 
 // indexed flattens discovery's lists: Kubernetes' own groups before others,

@@ -1,0 +1,58 @@
+package kubernetes
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// blackHole is a backend whose API server accepts connections and says nothing.
+func blackHole(t testing.TB) *Backend {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(clientcmdapi.Config{
+		Clusters:       map[string]*clientcmdapi.Cluster{"hole": {Server: "http://" + l.Addr().String()}},
+		Contexts:       map[string]*clientcmdapi.Context{"hole": {Cluster: "hole"}},
+		CurrentContext: "hole",
+	}, path))
+	return New(Config{Kubeconfig: path, UserAgent: "kubernetes-mcp/test"})
+}
+
+func TestCallsThatWaitForTypesEndWithTheirOwnContext(t *testing.T) {
+	b := blackHole(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began, ended := time.Now(), make(chan error)
+	const calls = 200
+	for range calls {
+		go func() {
+			_, err := b.resolve(ctx, "pods")
+			ended <- err
+		}()
+	}
+	for range calls {
+		require.ErrorIs(t, <-ended, context.DeadlineExceeded)
+	}
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+func TestResolveRefusesWhatIsNoTypeName(t *testing.T) {
+	b := New(Config{Kubeconfig: os.DevNull})
+	for _, name := range []string{"", " ", "pods/web", "pods,services", "pods?x", "../secrets", "pods web"} {
+		_, err := b.resolve(t.Context(), name)
+		var known *mcpkit.Error
+		require.ErrorAs(t, err, &known, name)
+		require.Equal(t, mcpkit.Invalid, known.Kind, name)
+	}
+}
