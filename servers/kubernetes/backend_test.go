@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,23 +13,20 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// blackHole is a backend whose API server accepts connections and says nothing.
-func blackHole(t testing.TB) *Backend {
+// unanswered is a backend whose API server accepts connections and says nothing.
+func unanswered(t testing.TB) *Backend {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
+	config := clientcmdapi.NewConfig()
+	config.Clusters["test"] = &clientcmdapi.Cluster{Server: "http://" + blackHole(t)}
+	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test"}
+	config.CurrentContext = "test"
 	path := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"hole": {Server: "http://" + l.Addr().String()}},
-		Contexts:       map[string]*clientcmdapi.Context{"hole": {Cluster: "hole"}},
-		CurrentContext: "hole",
-	}, path))
+	require.NoError(t, clientcmd.WriteToFile(*config, path))
 	return New(Config{Kubeconfig: path, UserAgent: "kubernetes-mcp/test"})
 }
 
 func TestCallsThatWaitForTypesEndWithTheirOwnContext(t *testing.T) {
-	b := blackHole(t)
+	b := unanswered(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began, ended := time.Now(), make(chan error)
