@@ -1,0 +1,102 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// teller prints the conversation for a person.
+type teller struct {
+	out    io.Writer
+	colour bool
+}
+
+const (
+	bold  = "\x1b[1m"
+	faint = "\x1b[2m"
+	cyan  = "\x1b[36m"
+	plain = "\x1b[0m"
+)
+
+func (t *teller) paint(style, s string) string {
+	if !t.colour {
+		return s
+	}
+	return style + s + plain
+}
+
+func (t *teller) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
+
+// step announces work that may take a moment.
+func (t *teller) step(format string, args ...any) {
+	t.say("%s", t.paint(faint, "· "+fmt.Sprintf(format, args...)))
+}
+
+// ask puts each question to the server at endpoint and prints what comes back.
+func (t *teller) ask(ctx context.Context, endpoint string, questions []question) error {
+	client := mcp.NewClient(&mcp.Implementation{Name: "toolcrib-demo", Version: "1"}, nil)
+	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: endpoint}, nil)
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", endpoint, err)
+	}
+	defer session.Close()
+	list, err := session.ListTools(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("list tools: %w", err)
+	}
+	t.say("\nConnected over MCP: %d tools, all of them read-only.", len(list.Tools))
+	for _, q := range questions {
+		if err := t.askOne(ctx, session, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *teller) askOne(ctx context.Context, session *mcp.ClientSession, q question) error {
+	args, err := json.Marshal(q.args)
+	if err != nil {
+		return fmt.Errorf("arguments of %s: %w", q.tool, err)
+	}
+	t.say("\n%s\n%s", t.paint(bold, "? "+q.text), t.paint(cyan, "→ "+q.tool+" "+string(args)))
+	began := time.Now()
+	res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: q.tool, Arguments: q.args})
+	if err != nil {
+		return fmt.Errorf("call %s: %w", q.tool, err)
+	}
+	var text strings.Builder
+	for _, c := range res.Content {
+		if c, ok := c.(*mcp.TextContent); ok {
+			text.WriteString(c.Text)
+		}
+	}
+	for line := range strings.Lines(text.String()) {
+		t.say("  %s", strings.TrimRight(line, "\n"))
+	}
+	t.say("%s", t.paint(faint, fmt.Sprintf("  (%d bytes in %d ms)", text.Len(), time.Since(began).Milliseconds())))
+	return nil
+}
+
+// attach says how to use the running server from other MCP clients.
+func (t *teller) attach(endpoint, binary, kubeconfig string) {
+	t.say("\n%s", t.paint(bold, "Attach your own client"))
+	t.say(`
+The server keeps running at %[1]s
+
+  Claude Code     claude mcp add --transport http toolcrib %[1]s
+  Cursor          ~/.cursor/mcp.json:   {"mcpServers": {"toolcrib": {"url": "%[1]s"}}}
+  VS Code         code --add-mcp '{"name":"toolcrib","type":"http","url":"%[1]s"}'
+  MCP Inspector   npx @modelcontextprotocol/inspector --cli %[1]s --transport http --method tools/list
+
+Or over stdio, with nothing running beforehand:
+
+  claude mcp add toolcrib -- %[2]s --kubeconfig %[3]s
+
+make demo-stop stops what this demo started.`, endpoint, binary, kubeconfig)
+}
