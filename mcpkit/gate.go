@@ -138,7 +138,7 @@ func (g *gate) answer(c *Call) error {
 	}
 	if promise.Hash != c.plan.hash(c.tool.Name, c.args) {
 		c.verdict = "stale"
-		return Errorf(Conflict, "the cluster changed between plan and approval, so nothing was done. Call again to have the new plan approved: %s", c.plan)
+		return Errorf(Conflict, "what this plan rests on changed between plan and approval, so nothing was done. Call again to have the new plan approved: %s", c.plan)
 	}
 	if !g.useOnce(promise) {
 		c.verdict = "replayed"

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -27,8 +28,12 @@ type HTTPOptions struct {
 // backend: a server whose backend is down still answers, saying so.
 type Handler struct {
 	http.Handler
-	drain    context.CancelFunc
-	draining context.Context
+
+	mu       sync.Mutex
+	calls    int // requests that will end of themselves
+	draining bool
+	over     context.Context // done once draining and no call is left
+	end      context.CancelFunc
 }
 
 // statelessVersion is the first protocol version without sessions.
@@ -36,42 +41,57 @@ const statelessVersion = "2026-07-28"
 
 // HTTP returns the handler for s. It fails on an origin that is none.
 func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
-	h := &Handler{}
-	h.draining, h.drain = context.WithCancel(context.Background())
 	guard, err := newGuard(o)
 	if err != nil {
 		return nil, err
 	}
+	h := &Handler{}
+	h.over, h.end = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", h.ready)
-	mux.Handle("/mcp", guard.wrap(h.endStreams(s.followClient(s.streamable(o)))))
+	mux.Handle("/mcp", guard.wrap(h.count(s.followClient(s.streamable(o)))))
 	h.Handler = mux
 	return h, nil
 }
 
-// Drain makes the handler report itself not ready and ends the streams that
-// only listen. Calls go on.
-func (h *Handler) Drain() { h.drain() }
+// Drain makes the handler report itself not ready. Calls go on; once the last
+// has ended, the streams on which clients only listen end too. Not before: a
+// client that loses its stream may give up its calls.
+func (h *Handler) Drain() { h.change(func() { h.draining = true }) }
+
+func (h *Handler) change(do func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	do()
+	if h.draining && h.calls == 0 {
+		h.end()
+	}
+}
 
 func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
-	if h.draining.Err() != nil {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")
 }
 
-// endStreams ends requests that would otherwise stay open for as long as the
-// client likes, once the server drains.
-func (h *Handler) endStreams(next http.Handler) http.Handler {
+// count tells calls from streams, which stay open for as long as the client
+// likes.
+func (h *Handler) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen" {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
-			defer context.AfterFunc(h.draining, cancel)()
-			r = r.WithContext(ctx)
+			defer context.AfterFunc(h.over, cancel)()
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
 		}
+		h.change(func() { h.calls++ })
+		defer h.change(func() { h.calls-- })
 		next.ServeHTTP(w, r)
 	})
 }
