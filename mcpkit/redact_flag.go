@@ -64,7 +64,7 @@ func (t *scanner) flagValue(flag, p int) (value, bool) {
 	}
 	if p < len(s) && s[p] == '\n' && startsLine(s, flag) {
 		p++
-		p += indentOf(s[p:lineEnd(s, p)])
+		p += indentOf(s[p:t.lineEnd(p)])
 	}
 	if p == from || p >= len(s) {
 		return value{}, false
@@ -158,12 +158,12 @@ func (t *scanner) element(i int) int {
 	if is == harmlessNoun || name[0] == '/' {
 		return i
 	}
-	to := strings.Index(s[i:min(len(s), i+4096)], "</")
-	if to < 0 {
+	to := i + 1 + strings.IndexByte(s[i+1:], '<')
+	if to <= i+1 || !strings.HasPrefix(s[to:], "</") {
 		return i
 	}
-	v := value{text: s[i+1 : i+to], from: i + 1, to: i + to, next: i + to}
-	if v.text == "" || strings.IndexByte(v.text, '<') >= 0 || is.keeps(v.text) {
+	v := value{text: s[i+1 : to], from: i + 1, to: to, next: to}
+	if is.keeps(v.text) {
 		return i
 	}
 	return t.hide(v)

@@ -242,7 +242,7 @@ func isPath(v string) bool {
 	}
 	for _, p := range roots {
 		if strings.HasPrefix(v, p) {
-			return !strings.ContainsAny(v, "+= \n")
+			return len(v) < 1024 && !strings.ContainsAny(v, "+= \n")
 		}
 	}
 	return false

@@ -55,7 +55,10 @@ func (r *Redactor) under(key, s string, depth int) string {
 	case is == connNoun:
 		return r.connection(s)
 	case is == authNoun:
-		return r.authorization(key, s, depth)
+		if out, ok := r.authorization(key, s); ok {
+			return out
+		}
+		return r.text(s, depth)
 	}
 	return r.mark(r.undress(s))
 }
@@ -80,16 +83,19 @@ func (r *Redactor) connection(s string) string {
 	return r.mark(s)
 }
 
-// authorization redacts what may be a credential or the name of a method.
-func (r *Redactor) authorization(key, s string, depth int) string {
+// authorization redacts what may be a credential or the name of a method, and
+// reports whether it is the former.
+func (r *Redactor) authorization(key, s string) (string, bool) {
 	if scheme, rest, ok := strings.Cut(s, " "); ok && isScheme(scheme) {
-		return scheme + " " + r.mark(rest)
+		return scheme + " " + r.mark(rest), true
 	}
-	if len(key) <= len("authorization") && !looksSecret(s) && !strings.HasPrefix(strings.ToLower(key), "cookie") {
-		return r.text(s, depth)
+	if len(key) <= len("authorization") && !looksSecret(s) && !isCookie(key) {
+		return s, false
 	}
-	return r.mark(s)
+	return r.mark(s), true
 }
+
+func isCookie(key string) bool { return strings.HasSuffix(strings.ToLower(key), "cookie") }
 
 func isScheme(s string) bool {
 	switch strings.ToLower(s) {

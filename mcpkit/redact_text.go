@@ -13,6 +13,17 @@ type scanner struct {
 	out  []byte // what is settled of the result; nil while nothing was replaced
 	last int    // how far into s that reaches
 	pem  pemEnds
+	line [2]int // a stretch of s without an end of line, and the end after it
+	run  int    // the end of the last URL seen
+}
+
+// lineEnd is where the line ends that p is on. It remembers, so that much in one
+// long line stays cheap.
+func (t *scanner) lineEnd(p int) int {
+	if p < t.line[0] || p > t.line[1] || t.line[1] == 0 {
+		t.line = [2]int{p, lineEnd(t.s, p)}
+	}
+	return t.line[1]
 }
 
 // looks says which look to take at a byte.
@@ -284,7 +295,7 @@ func (t *scanner) valueOf(k keyPlace, is noun, p int) int {
 	spaced := p < len(t.s) && (t.s[p] == ' ' || t.s[p] == '\t')
 	colon := t.s[p-1] == ':'
 	how := wordValue
-	if spaced && k.lineStart && (!k.quoted || colon) || is == authNoun && spaced {
+	if spaced && k.lineStart && (!k.quoted || colon) || is == authNoun && spaced && t.headerAt(k, p+1) {
 		how = lineValue
 	}
 	p = t.skipInvalid(p)
@@ -300,9 +311,9 @@ func (t *scanner) valueOf(k keyPlace, is noun, p int) int {
 	}
 	prose := colon && spaced && !k.lineStart && !v.quoted
 	switch {
-	case t.s[v.from] == '[' && !v.quoted:
+	case !v.quoted && t.s[v.from] == '[':
 		return t.list(v.from, is)
-	case t.s[v.from] == '{' && !v.quoted && !isPlaceholder(v.text):
+	case !v.quoted && t.s[v.from] == '{' && !isPlaceholder(v.text):
 		return p
 	case k.quoted && colon && !v.quoted && !k.lineStart && !t.flow(k, v):
 		return p // said about the key, not given for it
@@ -332,10 +343,11 @@ func (t *scanner) hideAs(k keyPlace, is noun, v value) int {
 		t.replace(v.from, v.to, t.r.connection(t.s[v.from:v.to]))
 		return v.next
 	case authNoun:
-		if out := t.r.authorization(k.text, v.text, maxNesting); out != v.text {
+		if out, ok := t.r.authorization(k.text, v.text); ok {
 			t.replace(v.from, v.to, out)
+			return v.next
 		}
-		return v.next
+		return v.from
 	}
 	if scheme, rest, ok := strings.Cut(v.text, " "); ok && isScheme(scheme) {
 		t.replace(v.from, v.to, scheme+" "+t.r.mark(rest))
@@ -343,6 +355,13 @@ func (t *scanner) hideAs(k keyPlace, is noun, v value) int {
 	}
 	v.text = t.r.undress(v.text)
 	return t.hide(v)
+}
+
+// headerAt reports whether what is at p has spaces and is secret for certain: a
+// header's scheme and credentials, or cookies.
+func (t *scanner) headerAt(k keyPlace, p int) bool {
+	word, _, found := strings.Cut(t.s[p:min(len(t.s), p+20)], " ")
+	return found && isScheme(word) || isCookie(k.text)
 }
 
 // stopAtQuote ends a line's value at the quote that holds the whole line.

@@ -9,17 +9,18 @@ import (
 // the user's name with it, so that what is left still parses.
 func (t *scanner) url(i int) int {
 	s, from := t.s, i+3
-	end := from
-	for end < len(s) && !endsURL(s[end]) {
-		end++
+	if t.run <= from {
+		for t.run = from; t.run < len(s) && !endsURL(s[t.run]); t.run++ {
+		}
 	}
+	end := t.run
 	strict := from
 	for strict < end && s[strict] != '/' && s[strict] != '?' && s[strict] != '#' {
 		strict++
 	}
 	at := strings.LastIndexByte(s[from:strict], '@')
 	if at < 0 && strict < end {
-		at = looseAt(s[from:end])
+		at = looseAt(s[from:min(end, from+512)])
 	}
 	if at < 0 {
 		return t.hookURL(i, from, end)

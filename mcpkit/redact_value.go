@@ -34,7 +34,7 @@ func (t *scanner) valueAt(p int, how extent) (value, bool) {
 	if v, ok := t.quotedAt(p); ok {
 		return v, true
 	}
-	end := lineEnd(s, p)
+	end := t.lineEnd(p)
 	if s[p] == '|' || s[p] == '>' {
 		if head := strings.TrimRight(s[p:end], " \t"); len(head) <= 3 {
 			return value{text: head, from: p, to: end, next: end, block: true}, true
