@@ -3,9 +3,11 @@ package mcpkit_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -183,11 +185,12 @@ func (p *person) decide(message string) string {
 	return p.answer
 }
 
-// lines is a record that tests can read while calls run.
+// lines is an output that tests can read, and wait on, while it is written.
 type lines struct {
-	mu  sync.Mutex
-	all []byte
-	err error
+	mu      sync.Mutex
+	all     []byte
+	err     error
+	written chan struct{} // closed at the next write
 }
 
 func (l *lines) Write(b []byte) (int, error) {
@@ -197,6 +200,10 @@ func (l *lines) Write(b []byte) (int, error) {
 		return 0, l.err
 	}
 	l.all = append(l.all, b...)
+	if l.written != nil {
+		close(l.written)
+		l.written = nil
+	}
 	return len(b), nil
 }
 
@@ -206,13 +213,32 @@ func (l *lines) String() string {
 	return string(l.all)
 }
 
+// wait returns what the first group of pattern matches, once it does.
+func (l *lines) wait(t *testing.T, pattern string) string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for {
+		l.mu.Lock()
+		if l.written == nil {
+			l.written = make(chan struct{})
+		}
+		match, written := re.FindSubmatch(l.all), l.written
+		l.mu.Unlock()
+		if match != nil {
+			return string(match[1])
+		}
+		take(t, written)
+	}
+}
+
+// take is the next value from c; a test that waits in vain fails.
 func take[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
-	case <-t.Context().Done():
-		require.Fail(t, "nothing came")
+	case <-time.After(20 * time.Second):
+		require.FailNow(t, "nothing came")
 		panic("unreachable")
 	}
 }

@@ -29,6 +29,8 @@ func (s *Server) serveStdio(ctx context.Context, in io.ReadCloser, out io.Writer
 	case <-t.conn.gone:
 		err = orLate(ended)
 	case <-ctx.Done():
+		t.conn.refuse()
+		s.Logger.Info("shutting down", "timeout", f.shutdownTimeout)
 		t.conn.drain()
 		err = orLate(ended)
 	}
@@ -156,10 +158,11 @@ func (c *drainConn) note(change func()) {
 	c.changed = make(chan struct{})
 }
 
-// drain refuses new requests, waits until those in flight are answered, and
-// ends the input.
+// refuse turns new requests away from here on.
+func (c *drainConn) refuse() { c.note(func() { c.draining = true }) }
+
+// drain waits until the requests in flight are answered, and ends the input.
 func (c *drainConn) drain() {
-	c.note(func() { c.draining = true })
 	c.waitUntil(func() bool { return len(c.open) == 0 })
 	c.note(func() { c.over = true })
 	c.Connection.Close()
