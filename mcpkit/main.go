@@ -161,9 +161,15 @@ func (p Program) telemetry(log *slog.Logger) (*Telemetry, error) {
 	return NewTelemetry(p.Name, p.Version, exporter), nil
 }
 
-// BuildVersion is the main module's version as the Go toolchain recorded it,
-// "devel" when it did not.
+// version is set by the linker: -X github.com/toolcrib/toolcrib/mcpkit.version=v1.2.3.
+var version string
+
+// BuildVersion is the version that the build was given, or else the main
+// module's as the Go toolchain recorded it; "devel" when there is neither.
 func BuildVersion() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
 		return "devel"

@@ -61,15 +61,11 @@ func writeRole(w io.Writer, name string, rules []Rule) error {
 // Rules are the union of what the tools of one access mode need: one rule per
 // set of verbs and names within an API group, sorted.
 func (ts *Toolset) Rules(a Access) []Rule {
-	return mergeRules(ts.ruleList(a))
-}
-
-func (ts *Toolset) ruleList(a Access) []Rule {
 	var all []Rule
 	for _, t := range ts.served(a) {
 		all = append(all, t.Rules...)
 	}
-	return all
+	return mergeRules(all)
 }
 
 // grant is the smallest part of a rule: one verb on one resource or URL.
@@ -143,45 +139,4 @@ func orEmpty(names []string) []string {
 		return []string{""}
 	}
 	return names
-}
-
-// toolsCommand prints the table that READMEs show.
-func (p Program) toolsCommand() *cobra.Command {
-	var access string
-	cmd := &cobra.Command{
-		Use:   "tools",
-		Short: "Print the tools of an access mode as a Markdown table",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkAccess(access, AccessRead, AccessWrite, AccessAll); err != nil {
-				return err
-			}
-			ts := NewToolset()
-			if err := p.Register(ts); err != nil {
-				return err
-			}
-			_, err := io.WriteString(cmd.OutOrStdout(), ts.markdown(Access(access)))
-			return err
-		},
-	}
-	cmd.Flags().StringVar(&access, "access", string(AccessAll), "whose tools: read, write or `all`")
-	return cmd
-}
-
-// markdown is the tool table of one access mode.
-func (ts *Toolset) markdown(a Access) string {
-	var b strings.Builder
-	b.WriteString("| tool | class | what it does |\n|---|---|---|\n")
-	for _, t := range ts.served(a) {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", t.Name, t.class, strings.ReplaceAll(firstSentence(t.Description), "|", `\|`))
-	}
-	return b.String()
-}
-
-// firstSentence ends at the first full stop before a space, or with s.
-func firstSentence(s string) string {
-	if head, _, ok := strings.Cut(s, ". "); ok {
-		return head + "."
-	}
-	return s
 }

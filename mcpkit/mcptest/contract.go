@@ -1,9 +1,12 @@
 package mcptest
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,8 +31,15 @@ var toolName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)+$`)
 
 // Contract holds a server's live tools/list, in each access mode, to what every
 // Toolcrib server promises, and to the golden files testdata/tools-ACCESS.json;
-// go test -update rewrites those. register must not need the backend.
+// and the table between <!-- tools --> and <!-- /tools --> in README.md, where
+// there is one, to the tools. go test -update rewrites both. register must not
+// need the backend.
 func Contract(t *testing.T, register func(*mcpkit.Toolset)) {
+	t.Run("readme", func(t *testing.T) {
+		ts := mcpkit.NewToolset()
+		register(ts)
+		requireTable(t, "README.md", ts.Markdown(mcpkit.AccessAll))
+	})
 	for _, access := range []mcpkit.Access{mcpkit.AccessRead, mcpkit.AccessWrite} {
 		t.Run(string(access), func(t *testing.T) {
 			ts := mcpkit.NewToolset()
@@ -52,7 +62,7 @@ func Contract(t *testing.T, register func(*mcpkit.Toolset)) {
 					t.Error(fault)
 				}
 			}
-			requireSameList(t, register, access, tools)
+			requireSameList(t, register, access)
 			requireGolden(t, filepath.Join("testdata", "tools-"+string(access)+".json"), indented(t, tools))
 		})
 	}
@@ -185,18 +195,31 @@ func writes(rules []mcpkit.Rule) []string {
 	return out
 }
 
-// requireSameList starts a second server: prompt caches pay off only when the
-// list is the same to the byte.
-func requireSameList(t *testing.T, register func(*mcpkit.Toolset), access mcpkit.Access, first []*mcp.Tool) {
+// requireSameList starts two servers: prompt caches pay off only when the list
+// is the same to the byte.
+func requireSameList(t *testing.T, register func(*mcpkit.Toolset), access mcpkit.Access) {
+	t.Helper()
+	first, second := wireList(t, register, access), wireList(t, register, access)
+	require.NotEmpty(t, first)
+	require.Equal(t, first, second, "tools/list differs between two starts")
+}
+
+// wireList is the answer to tools/list as it came over the wire.
+func wireList(t *testing.T, register func(*mcpkit.Toolset), access mcpkit.Access) string {
 	t.Helper()
 	ts := mcpkit.NewToolset()
 	register(ts)
-	second := Connect(t, ts, mcpkit.Options{Name: "contract", Access: access}, nil).tools()
-	a, err := json.Marshal(first)
+	clientEnd, serverEnd := mcp.NewInMemoryTransports()
+	_, err := mcpkit.NewServer(ts, mcpkit.Options{Name: "contract", Access: access}).MCP().Connect(t.Context(), serverEnd, nil)
 	require.NoError(t, err)
-	b, err := json.Marshal(second)
+	var wire bytes.Buffer
+	session := Attach(t, &mcp.LoggingTransport{Transport: clientEnd, Writer: &wire}, "", nil)
+	_, err = session.ListTools(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, string(a), string(b), "tools/list differs between two starts")
+	require.NoError(t, session.Close())
+	_, list, _ := strings.Cut(wire.String(), `"tools":[`)
+	list, _, _ = strings.Cut(list, "\n")
+	return list
 }
 
 func indented(t *testing.T, tools []*mcp.Tool) string {
@@ -204,6 +227,24 @@ func indented(t *testing.T, tools []*mcp.Tool) string {
 	out, err := json.MarshalIndent(tools, "", "  ")
 	require.NoError(t, err)
 	return string(out) + "\n"
+}
+
+// requireTable holds the generated part of a document to what it should be.
+func requireTable(t *testing.T, path, table string) {
+	t.Helper()
+	const begin, end = "<!-- tools -->\n", "<!-- /tools -->"
+	old, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	require.NoError(t, err)
+	head, rest, found := strings.Cut(string(old), begin)
+	if !found {
+		return
+	}
+	_, tail, found := strings.Cut(rest, end)
+	require.True(t, found, "%s has no %s", path, end)
+	requireGolden(t, path, head+begin+table+end+tail)
 }
 
 func requireGolden(t *testing.T, path, got string) {
@@ -215,5 +256,5 @@ func requireGolden(t *testing.T, path, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err, "go test -update writes it")
-	require.Equal(t, string(want), got, "the live list differs from %s; go test -update rewrites it", path)
+	require.Equal(t, string(want), got, "%s is not what the tools say; go test -update rewrites it", path)
 }
