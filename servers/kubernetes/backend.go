@@ -69,7 +69,7 @@ func (b *Backend) connect() (*clients, error) {
 	config.UserAgent = b.cfg.UserAgent
 	config.QPS = -1 // the API server's own priority and fairness limits us
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	config.WarningHandler = rest.NoWarnings{}
+	config.WarningHandlerWithContext = warningHandler{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &agentTransport{next, config.UserAgent} })
 	return newClients(config, contextNamespace(loader))
 }

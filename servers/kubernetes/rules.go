@@ -29,3 +29,27 @@ var readable = []mcpkit.Rule{
 func readRule(group string, resources ...string) mcpkit.Rule {
 	return mcpkit.Rule{Groups: []string{group}, Resources: resources, Verbs: []string{"get", "list"}}
 }
+
+// changeable grants verbs, and reading, on the built-in types whose objects
+// people run workloads with. Left out on purpose:
+//   - Secrets: their values would pass through the caller's model.
+//   - RBAC, webhook configurations, admission policies, CRDs, API services and
+//     runtime classes: who writes those decides what everyone else may do.
+//   - types that controllers write and people do not: events, endpoints,
+//     leases, controller revisions, volume attachments, CSI nodes.
+//
+// An operator who wants more, custom resources for instance, adds it by name.
+func changeable(verbs ...string) []mcpkit.Rule {
+	grant := func(group string, resources ...string) mcpkit.Rule {
+		return mcpkit.Rule{Groups: []string{group}, Resources: resources, Verbs: append([]string{"get", "list"}, verbs...)}
+	}
+	return []mcpkit.Rule{
+		grant("", "configmaps", "limitranges", "namespaces", "persistentvolumeclaims", "persistentvolumes", "pods",
+			"replicationcontrollers", "resourcequotas", "serviceaccounts", "services"),
+		grant("apps", "daemonsets", "deployments", "replicasets", "statefulsets"),
+		grant("batch", "cronjobs", "jobs"),
+		grant("autoscaling", "horizontalpodautoscalers"),
+		grant("policy", "poddisruptionbudgets"),
+		grant("networking.k8s.io", "ingresses", "networkpolicies"),
+	}
+}

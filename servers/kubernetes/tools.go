@@ -11,4 +11,6 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getResources, b.getResources)
 	mcpkit.Read(ts, describeResource, b.describeResource)
+
+	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 }

@@ -1,0 +1,67 @@
+package kubernetes
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// object reads YAML for a test.
+func object(t testing.TB, text string) *unstructured.Unstructured {
+	t.Helper()
+	v, err := parseDocument("test", text)
+	require.NoError(t, err)
+	return &unstructured.Unstructured{Object: v.(map[string]any)}
+}
+
+func TestDifference(t *testing.T) {
+	for _, c := range []struct{ name, before, after, want string }{
+		{"nothing", `{spec: {a: 1}}`, `{spec: {a: 1}}`, ``},
+		{"noise", `{metadata: {resourceVersion: "1", managedFields: [1]}, status: {a: 1}}`, `{metadata: {resourceVersion: "2", generation: 3}, status: {a: 2}}`, ``},
+		{"scalar", `{spec: {a: 1, b: x}}`, `{spec: {a: 2, b: "x y"}}`, "~ spec.a: 1 -> 2\n~ spec.b: x -> \"x y\""},
+		{"added", `{spec: {}}`, `{spec: {a: {b: [1, 2], c: "3"}}}`, `+ spec.a: {b: [1, 2], c: "3"}`},
+		{"removed", `{spec: {a: null, b: {c: d}}}`, `{spec: {}}`, "- spec.a: null\n- spec.b: {c: d}"},
+		{"odd keys", `{metadata: {labels: {a.b/c: x}}}`, `{metadata: {labels: {a.b/c: y, "n\nl": z}}}`, `~ metadata.labels[a.b/c]: x -> y` + "\n" + `+ metadata.labels[n\nl]: z`},
+		{"list by name", `{l: [{name: a, v: 1}, {name: b}]}`, `{l: [{name: a, v: 2}, {name: c}]}`, "~ l[a].v: 1 -> 2\n+ l[c]: {name: c}\n- l[b]: {name: b}"},
+		{"list reordered", `{l: [{name: a}, {name: b}]}`, `{l: [{name: b}, {name: a}]}`, "~ l: [{name: a}, {name: b}] -> [{name: b}, {name: a}]"},
+		{"scalars", `{l: [a, b]}`, `{l: [a, c]}`, "~ l: [a, b] -> [a, c]"},
+		{"text", `{d: "a\nb\nc\n"}`, `{d: "a\nx\ny\nc\n"}`, "~ d: (from line 2)\n    - b\n    + x\n    + y"},
+		{"new text", `{}`, `{d: "a\nb\n"}`, "+ d: (2 lines)\n    + a\n    + b"},
+		{"kinds", `{a: {b: c}}`, `{a: [b]}`, "~ a: {b: c} -> [b]"},
+		{"secret", `{kind: Secret, data: {a: eA==}}`, `{kind: Secret, data: {a: eA==, b: eA==}}`, "+ data.b: redacted:"},
+		{"unseen", `{d: "a"}`, `{d: "a\u200b"}`, "~ d: (differs in what is not shown)"},
+		{"long", `{d: "` + strings.Repeat("x", 300) + `1"}`, `{d: "` + strings.Repeat("x", 300) + `2"}`, "~ d: …" + strings.Repeat("x", 20) + "1 -> …" + strings.Repeat("x", 20) + "2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &planned{before: object(t, c.before)}
+			got := strings.Join(difference(t.Context(), p, object(t, c.after)), "\n")
+			if strings.HasSuffix(c.want, "redacted:") {
+				require.Regexp(t, "^"+strings.ReplaceAll(c.want, "+", `\+`)+"[0-9a-f]{8}$", got)
+				return
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestDifferenceOfANewObjectShowsWhatWasStated(t *testing.T) {
+	given := `{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: n, labels: {a: b}}, stringData: {k: hidden}, spec: {ports: [{port: 1}]}}`
+	p := &planned{change: change{object: object(t, given).Object}}
+	got := difference(t.Context(), p, object(t, `{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: n, uid: x, labels: {a: b}}, type: Opaque, data: {k: aGlkZGVu}, spec: {clusterIP: 1.2.3.4, ports: [{port: 1, protocol: TCP}]}}`))
+	require.Len(t, got, 3)
+	require.Equal(t, []string{"+ metadata: {labels: {a: b}}", "+ spec: {ports: [{port: 1}]}"}, got[:2])
+	require.Regexp(t, `^\+ stringData: \{k: "redacted:[0-9a-f]{8}"\}$|^\+ stringData: \{k: redacted:[0-9a-f]{8}\}$`, got[2])
+}
+
+func TestDiffTextIsBounded(t *testing.T) {
+	var lines []string
+	for range 3 * planLines {
+		lines = append(lines, "+ x: y")
+	}
+	p := &planned{change: change{action: patching}, diff: lines, before: &unstructured.Unstructured{}}
+	text := diffText([]*planned{p})
+	require.Equal(t, planLines+1, strings.Count(text, "\n")+1)
+	require.Contains(t, text, "… 320 more lines")
+}
