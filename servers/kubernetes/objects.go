@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -165,4 +166,16 @@ func (b *Backend) table(ctx context.Context, path, doing string, o metav1.ListOp
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the API server answered something else than a table when asked to %s; its aggregated API may be broken", doing)
 	}
 	return &table, nil
+}
+
+// answerMargin is what a call that had to stop early needs to say so.
+const answerMargin = 2 * time.Second
+
+// answerWithin bounds long work by limit and by what is left of the call's own
+// time, so that there is still an answer about how far it came.
+func answerWithin(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = max(min(limit, time.Until(deadline)-answerMargin), 0)
+	}
+	return context.WithTimeout(ctx, limit)
 }

@@ -13,4 +13,5 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, describeResource, b.describeResource)
 
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
+	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
 }
