@@ -11,6 +11,7 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getResources, b.getResources)
 	mcpkit.Read(ts, describeResource, b.describeResource)
+	mcpkit.Read(ts, getPodLogs, b.getPodLogs)
 
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
