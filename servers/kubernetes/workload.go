@@ -195,12 +195,12 @@ func brief(reason, message string) string {
 	if message == "" {
 		return reason
 	}
-	return reason + ": " + cut(message, 240)
+	return reason + ": " + abridge(message, 240)
 }
 
-// cut shortens a text to about n bytes, keeping both ends: errors say first
+// abridge shortens a text to about n bytes, keeping both ends: errors say first
 // what was tried and last what went wrong.
-func cut(s string, n int) string {
+func abridge(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
