@@ -1,10 +1,12 @@
 package mcpkit
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,6 +23,16 @@ type HTTPOptions struct {
 	AllowedOrigins  []string      // of web pages that may call, scheme and host; none
 	MaxRequestBytes int64         // of one request; DefaultMaxRequestBytes
 	SessionTimeout  time.Duration // of an idle session of an older client; DefaultSessionTimeout
+}
+
+func (o HTTPOptions) withDefaults() HTTPOptions {
+	if o.MaxRequestBytes <= 0 {
+		o.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	if o.SessionTimeout <= 0 {
+		o.SessionTimeout = DefaultSessionTimeout
+	}
+	return o
 }
 
 // Handler serves a [Server] over streamable HTTP at /mcp, and says at /healthz
@@ -45,12 +57,13 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	o = o.withDefaults()
 	h := &Handler{}
 	h.over, h.end = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", h.ready)
-	mux.Handle("/mcp", guard.wrap(h.count(s.followClient(s.streamable(o)))))
+	mux.Handle("/mcp", guard.wrap(readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o))))))
 	h.Handler = mux
 	return h, nil
 }
@@ -104,16 +117,10 @@ func (s *Server) streamable(o HTTPOptions) http.Handler {
 	options := mcp.StreamableHTTPOptions{
 		Stateless:                    true,
 		Logger:                       quiet(s.Logger),
-		MaxRequestBodyBytes:          o.MaxRequestBytes,
+		MaxRequestBodyBytes:          -1, // readBody has seen to it
 		PropagateRequestCancellation: true,
 		SessionTimeout:               o.SessionTimeout,
 		DisableLocalhostProtection:   true, // the guard checks hosts, and knows the allowed ones
-	}
-	if options.MaxRequestBodyBytes <= 0 {
-		options.MaxRequestBodyBytes = DefaultMaxRequestBytes
-	}
-	if options.SessionTimeout <= 0 {
-		options.SessionTimeout = DefaultSessionTimeout
 	}
 	server := func(*http.Request) *mcp.Server { return s.mcp }
 	stateless := mcp.NewStreamableHTTPHandler(server, &options)
@@ -129,6 +136,30 @@ func (s *Server) streamable(o HTTPOptions) http.Handler {
 			return
 		}
 		stateful.ServeHTTP(w, r)
+	})
+}
+
+// bodyTimeout is how long a client may take to send a request.
+const bodyTimeout = 30 * time.Second
+
+// readBody takes a request in whole before anything else begins, within a size
+// and a time. A timeout on the server would end slow answers as well.
+func readBody(max int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection := http.NewResponseController(w)
+		_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer in tests has one
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
+		_ = connection.SetReadDeadline(time.Time{})
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			http.Error(w, fmt.Sprintf("the request takes more than %d bytes; see --max-request-bytes", max), http.StatusRequestEntityTooLarge)
+			return
+		}
+		if err != nil {
+			http.Error(w, "the request ended early", http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
 	})
 }
 

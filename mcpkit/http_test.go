@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -178,6 +179,21 @@ func TestRequestsHaveALimit(t *testing.T) {
 		url := start(t, handler(t, newShelf(), mcpkit.Options{Access: access}, mcpkit.HTTPOptions{MaxRequestBytes: 1000}))
 		require.Equal(t, http.StatusRequestEntityTooLarge, post(t, url, getSaw+strings.Repeat(" ", 1000), nil).StatusCode)
 	}
+}
+
+func TestIdleSessionsEnd(t *testing.T) {
+	url := start(t, handler(t, newShelf(), mcpkit.Options{Access: mcpkit.AccessWrite}, mcpkit.HTTPOptions{SessionTimeout: time.Millisecond}))
+	resp := post(t, url, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`, nil)
+	require.Equal(t, 200, resp.StatusCode)
+	session := map[string]string{"Mcp-Session-Id": resp.Header.Get("Mcp-Session-Id")}
+	require.Eventually(t, func() bool {
+		resp, err := http.DefaultClient.Do(request(t, url, `{"jsonrpc":"2.0","id":2,"method":"ping"}`, session))
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusNotFound
+	}, 10*time.Second, 5*time.Millisecond)
 }
 
 func TestHostileBodiesHarmNobody(t *testing.T) {
