@@ -22,6 +22,7 @@ type Plan struct {
 	Target string   // what would change, such as "deployments/web in namespace shop"
 	Diff   string   // how it would change, short; empty when nothing would, and then nobody is asked
 	Notes  []string // what the person deciding should know besides
+	Now    []string // how things stand, for that person; what moves by itself belongs here, since it does not make the plan stale
 	Seen   []string // versions of everything the plan rests on; a change to one makes the plan stale
 	State  any      // for Apply alone; never leaves the process
 }
@@ -38,6 +39,9 @@ func (p Plan) String() string {
 	fmt.Fprintf(&b, "%s\n\n%s\n", p.Target, strings.TrimRight(p.Diff, "\n"))
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "\nNote: %s", n)
+	}
+	for _, n := range p.Now {
+		fmt.Fprintf(&b, "\nNow: %s", n)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }

@@ -39,7 +39,7 @@ func TestUsedApprovalsAreForgottenOnceExpired(t *testing.T) {
 	require.Len(t, g.used, 1)
 }
 
-func TestThePlanHashCoversEverythingShown(t *testing.T) {
+func TestThePlanHashCoversEverythingButHowThingsStand(t *testing.T) {
 	p := Plan{Target: "t", Diff: "d", Notes: []string{"n"}, Seen: []string{"1"}}
 	seen := map[string]bool{p.hash("tool", []byte(`{}`)): true}
 	for _, other := range []Plan{
@@ -54,6 +54,7 @@ func TestThePlanHashCoversEverythingShown(t *testing.T) {
 	}
 	require.False(t, seen[p.hash("other", []byte(`{}`))])
 	require.False(t, seen[p.hash("tool", []byte(`{"a":1}`))])
-	p.State = "not shown"
+	p.State, p.Now = "not shown", []string{"shown, and moves by itself"}
 	require.True(t, seen[p.hash("tool", []byte(`{}`))])
+	require.Equal(t, "t\n\nd\n\nNote: n\nNow: shown, and moves by itself", p.String())
 }

@@ -276,8 +276,10 @@ func (s *Server) open(ctx context.Context, c *Call) error {
 		return err
 	}
 	plan.Target, plan.Diff = s.redactor.Text(plan.Target), s.redactor.Text(plan.Diff)
-	for i := range plan.Notes {
-		plan.Notes[i] = s.redactor.Text(plan.Notes[i])
+	for _, lines := range [][]string{plan.Notes, plan.Now} {
+		for i := range lines {
+			lines[i] = s.redactor.Text(lines[i])
+		}
 	}
 	c.plan = &plan
 	c.setTarget(plan.Target)

@@ -63,6 +63,7 @@ type change struct {
 	changing []string
 	details  []string // more lines for the diff, such as what a delete takes along
 	notes    []string // more for the person to know
+	now      []string // how things stand, which does not make the plan stale
 }
 
 // String names the object of the change.
@@ -102,6 +103,9 @@ func planOf(all []*planned) mcpkit.Plan {
 				n = p.String() + ": " + n
 			}
 			plan.Notes = append(plan.Notes, n)
+		}
+		if p.changes() {
+			plan.Now = append(plan.Now, p.now...)
 		}
 	}
 	return plan
