@@ -1,0 +1,112 @@
+package testbed
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/toolcrib/toolcrib/testbed/internal/supervisor"
+)
+
+// AuditEvent is one request as the API server recorded it. The cluster's own
+// requests are not recorded.
+type AuditEvent struct {
+	Verb         string
+	User         string
+	Groups       []string
+	Impersonated string // user acted as, if any
+	UserAgent    string
+	Group        string // API group; empty for core
+	Resource     string
+	Subresource  string
+	Namespace    string
+	Name         string
+	Code         int
+	RequestURI   string
+	Stage        string // ResponseComplete, but ResponseStarted too for watches, logs -f and exec
+	At           time.Time
+}
+
+// AuditMark is a place in the audit log. The zero value is its start.
+type AuditMark int64
+
+// AuditMark returns the present end of the audit log.
+func (c *Cluster) AuditMark() (AuditMark, error) {
+	if c.external {
+		return 0, fmt.Errorf("read the audit log: %w", errExternal)
+	}
+	info, err := os.Stat(c.auditFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return AuditMark(info.Size()), nil
+}
+
+// Audit returns what the API server recorded after the mark. A request that
+// has been answered in full is there.
+func (c *Cluster) Audit(since AuditMark) ([]AuditEvent, error) {
+	if c.external {
+		return nil, fmt.Errorf("read the audit log: %w", errExternal)
+	}
+	f, err := os.Open(c.auditFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nobody has asked anything
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(int64(since), io.SeekStart); err != nil {
+		return nil, err
+	}
+	var events []AuditEvent
+	for lines := bufio.NewReader(f); ; {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
+			return events, nil // a line without its end is still being written
+		}
+		if err != nil {
+			return nil, err
+		}
+		e, err := parseAudit(line)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+		}
+		events = append(events, e)
+	}
+}
+
+func (c *Cluster) auditFile() string { return filepath.Join(c.Dir, supervisor.AuditFile) }
+
+func parseAudit(line []byte) (AuditEvent, error) {
+	var record struct {
+		Verb, UserAgent, RequestURI, Stage string
+		User                               struct {
+			Username string
+			Groups   []string
+		}
+		ImpersonatedUser struct{ Username string }
+		ObjectRef        struct {
+			APIGroup, Resource, Subresource, Namespace, Name string
+		}
+		ResponseStatus           struct{ Code int }
+		RequestReceivedTimestamp time.Time
+	}
+	err := json.Unmarshal(line, &record)
+	ref := record.ObjectRef
+	return AuditEvent{
+		Verb: record.Verb, User: record.User.Username, Groups: record.User.Groups, Impersonated: record.ImpersonatedUser.Username,
+		UserAgent: record.UserAgent, Group: ref.APIGroup, Resource: ref.Resource, Subresource: ref.Subresource,
+		Namespace: ref.Namespace, Name: ref.Name, Code: record.ResponseStatus.Code, RequestURI: record.RequestURI,
+		Stage: record.Stage, At: record.RequestReceivedTimestamp,
+	}, err
+}
