@@ -55,11 +55,7 @@ func writeField(b *strings.Builder, key string, v *node) {
 		writeScalars(b, v)
 	default:
 		b.WriteString(":\n")
-		out, err := yaml.Marshal(yamlNode(v))
-		if err != nil {
-			out = []byte(err.Error() + "\n")
-		}
-		b.Write(out)
+		writeYAML(b, v)
 	}
 }
 
@@ -125,6 +121,16 @@ func writeRow(b *strings.Builder, cells []*node) {
 		b.WriteString(cell.Replace(c.text))
 	}
 	b.WriteByte('\n')
+}
+
+// writeYAML indents as little as YAML allows: every space is paid for.
+func writeYAML(b *strings.Builder, v *node) {
+	e := yaml.NewEncoder(b)
+	e.SetIndent(2)
+	e.CompactSeqIndent()
+	if err := e.Encode(yamlNode(v)); err != nil {
+		b.WriteString(err.Error() + "\n")
+	}
 }
 
 // yamlNode converts the tree for the YAML encoder, keeping the order of keys.

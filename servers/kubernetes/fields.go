@@ -1,24 +1,21 @@
 package kubernetes
 
 import (
-	"bytes"
-	"cmp"
-	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/util/jsonpath"
 )
 
-// field is a column computed from an object: one of ours by name, or a JSONPath.
+// field is what a column can be asked to show: one of ours by name, a JSONPath,
+// or a column of the API server's table.
 type field struct {
 	name string
-	of   func(*unstructured.Unstructured) string
+	of   func(*unstructured.Unstructured) string // ours
+	path *path
 }
 
 // namedFields are what people ask of objects that tables leave out.
@@ -33,25 +30,40 @@ var namedFields = map[string]func(*unstructured.Unstructured) string{
 	"phase":     func(o *unstructured.Unstructured) string { return text(o, "status", "phase") },
 }
 
+// parseField reads a field's name. Whether a plain word is a column of the
+// table is known only once the API server has sent one.
 func parseField(name string) (field, error) {
+	name = strings.TrimSpace(name)
 	if of, ok := namedFields[name]; ok {
-		return field{name, of}, nil
+		return field{name: name, of: of}, nil
 	}
-	if !strings.ContainsAny(name, ".{[") {
-		return field{}, mcpkit.Errorf(mcpkit.Invalid, "no field %q; use one of %s, or a JSONPath like .spec.replicas", name, strings.Join(sortedKeys(namedFields), ", "))
+	if name != "" && !strings.ContainsAny(name, ".{[$@") {
+		return field{name: columnName(name)}, nil
 	}
-	expression := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(name), "{"), "}")
-	path := jsonpath.New(name).AllowMissingKeys(true)
-	if err := path.Parse("{" + "." + strings.TrimPrefix(expression, ".") + "}"); err != nil {
-		return field{}, mcpkit.Errorf(mcpkit.Invalid, "field %q is not a JSONPath: %w; write it like .spec.replicas or .status.conditions[?(@.type==\"Ready\")].status", name, err)
+	p, err := parsePath(name)
+	return field{name: name, path: &p}, err
+}
+
+// needsObject reports whether the field is made from the whole object.
+func (f field) needsObject() bool { return f.of != nil || f.path != nil }
+
+// column is the field as a column of a table with these definitions. An object
+// given to a column of a JSONPath must be redacted already.
+func (f field) column(definitions []metav1.TableColumnDefinition) (column, error) {
+	switch {
+	case f.of != nil:
+		return column{f.name, func(_ metav1.TableRow, o *unstructured.Unstructured) string { return f.of(o) }}, nil
+	case f.path != nil:
+		return column{f.name, func(_ metav1.TableRow, o *unstructured.Unstructured) string { return f.path.text(o.Object) }}, nil
 	}
-	return field{name, func(o *unstructured.Unstructured) string {
-		var b bytes.Buffer
-		if err := path.Execute(&b, o.Object); err != nil {
-			return ""
+	var names []string
+	for i, d := range definitions {
+		if names = append(names, columnName(d.Name)); names[i] == f.name {
+			return tableColumn(definitions, i), nil
 		}
-		return b.String()
-	}}, nil
+	}
+	return column{}, mcpkit.Errorf(mcpkit.Invalid, "no field %s; use one of %s, a column of this type (%s), or a JSONPath like .spec.replicas",
+		quoted(f.name), strings.Join(sortedKeys(namedFields), ", "), strings.Join(names, ", "))
 }
 
 // text is the string at a path, empty when there is none.
@@ -96,12 +108,14 @@ func images(o *unstructured.Unstructured) []string {
 	return out
 }
 
+// restarts counts those of every container, init containers too.
 func restarts(o *unstructured.Unstructured) int64 {
 	var sum int64
-	for _, c := range maps(o.Object, "status", "containerStatuses") {
-		n, _, _ := unstructured.NestedInt64(c, "restartCount")
-		f, _, _ := unstructured.NestedFloat64(c, "restartCount")
-		sum += n + int64(f)
+	for _, kind := range []string{"initContainerStatuses", "containerStatuses"} {
+		for _, c := range maps(o.Object, "status", kind) {
+			n, _, _ := unstructured.NestedInt64(c, "restartCount")
+			sum += n
+		}
 	}
 	return sum
 }
@@ -117,15 +131,31 @@ func reasonOf(o *unstructured.Unstructured) string {
 			}
 		}
 	}
-	if r := text(o, "status", "reason"); r != "" {
-		return r
+	for _, path := range [][]string{{"status", "reason"}, {"reason"}} {
+		if r := text(o, path...); r != "" {
+			return r
+		}
 	}
 	for _, c := range maps(o.Object, "status", "conditions") {
-		if r, _ := c["reason"].(string); c["status"] == "False" && r != "" {
+		if r, _ := c["reason"].(string); r != "" && troubled(c) {
 			return r
 		}
 	}
 	return ""
+}
+
+// troubles are parts of the names of conditions that are bad when they hold.
+// Every other condition is bad when it does not.
+var troubles = []string{"Pressure", "Unavailable", "Fail", "Degraded", "Stalled", "Limited", "Remaining", "Disruption", "Suspended", "Dangling"}
+
+// troubled reports whether a condition says that something is wrong.
+func troubled(condition map[string]any) bool {
+	name, _ := condition["type"].(string)
+	bad := "False"
+	if slices.ContainsFunc(troubles, func(part string) bool { return strings.Contains(name, part) }) {
+		bad = "True"
+	}
+	return condition["status"] == bad || condition["status"] == "Unknown"
 }
 
 func ownerOf(o *unstructured.Unstructured) string {
@@ -149,118 +179,5 @@ func sortedKeys[V any](m map[string]V) []string {
 		out = append(out, k)
 	}
 	slices.Sort(out)
-	return out
-}
-
-// sorter keeps the first rows of an order while pages go by.
-type sorter struct {
-	by         string
-	descending bool
-	field      *field // nil: a column of the table
-	keys       []string
-	seen       int
-}
-
-func newSorter(by string) (*sorter, error) {
-	s := &sorter{by: strings.TrimPrefix(by, "-"), descending: strings.HasPrefix(by, "-")}
-	if _, named := namedFields[s.by]; named || strings.ContainsAny(s.by, ".{[") {
-		f, err := parseField(s.by)
-		if err != nil {
-			return nil, err
-		}
-		s.field = &f
-	}
-	return s, nil
-}
-
-// insert puts a row in its place among the best limit rows.
-func (s *sorter) insert(rows [][]string, columns, cells []string, o *unstructured.Unstructured, limit int) [][]string {
-	s.seen++
-	key := ""
-	if s.field != nil {
-		key = s.field.of(o)
-	} else if i := slices.Index(columns, strings.ToLower(s.by)); i >= 0 {
-		key = cells[i]
-	}
-	at, _ := slices.BinarySearchFunc(s.keys, key, func(a, b string) int {
-		if c := s.compare(a, b); c != 0 {
-			return c
-		}
-		return -1 // after its equals, in the order they came
-	})
-	if at >= limit {
-		return rows
-	}
-	s.keys, rows = slices.Insert(s.keys, at, key), slices.Insert(rows, at, cells)
-	if len(rows) > limit {
-		s.keys, rows = s.keys[:limit], rows[:limit]
-	}
-	return rows
-}
-
-// compare orders numbers and quantities by value, everything else as text.
-func (s *sorter) compare(a, b string) int {
-	x, errX := resource.ParseQuantity(a)
-	y, errY := resource.ParseQuantity(b)
-	c := cmp.Compare(a, b)
-	if errX == nil && errY == nil {
-		c = x.Cmp(y)
-	}
-	if s.descending {
-		return -c
-	}
-	return c
-}
-
-// count answers how many objects there are by one field, holding counts alone.
-func (l *listing) count(ctx context.Context) (GetResourcesOut, error) {
-	f, err := parseField(l.in.CountBy)
-	if err != nil {
-		return GetResourcesOut{}, err
-	}
-	counts, where := map[string]int{}, map[string]map[string]bool{}
-	for token := ""; ; {
-		page, err := l.page(ctx, token)
-		if err != nil {
-			return GetResourcesOut{}, err
-		}
-		for _, row := range page.Rows {
-			o := rowObject(row)
-			for _, value := range l.values(f, o) {
-				counts[value]++
-				if where[value] == nil {
-					where[value] = map[string]bool{}
-				}
-				where[value][o.GetNamespace()] = true
-			}
-			l.out.Total++
-		}
-		if token = page.Continue; token == "" {
-			return l.counted(f, counts, where), nil
-		}
-	}
-}
-
-// values are what one object counts under: each image by itself.
-func (l *listing) values(f field, o *unstructured.Unstructured) []string {
-	if f.name == "images" {
-		return images(o)
-	}
-	return []string{f.of(o)}
-}
-
-func (l *listing) counted(f field, counts map[string]int, where map[string]map[string]bool) GetResourcesOut {
-	values := sortedKeys(counts)
-	slices.SortStableFunc(values, func(a, b string) int { return cmp.Compare(counts[b], counts[a]) })
-	out := GetResourcesOut{Total: l.out.Total, Table: mcpkit.Table{Columns: []string{f.name, "count", "namespaces"}, Rows: [][]string{}}}
-	shown, cut := mcpkit.FirstN(values, l.in.Limit, 100)
-	for _, v := range shown {
-		in := sortedKeys(where[v])
-		list := strings.Join(in[:min(5, len(in))], ",") + more(len(in)-5)
-		out.Rows = append(out.Rows, []string{v, strconv.Itoa(counts[v]), list})
-	}
-	if cut {
-		out.Truncated, out.LeftOut = true, fmt.Sprintf("rows: %d of %d values; raise limit or narrow the selection", len(shown), len(values))
-	}
 	return out
 }

@@ -1,38 +1,156 @@
 package kubernetes
 
 import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+// list calls k8s_get_resources and requires an answer.
+func list(t testing.TB, s *mcptest.Session, args map[string]any) GetResourcesOut {
+	t.Helper()
+	var out GetResourcesOut
+	s.Call("k8s_get_resources", args).Into(t, &out)
+	return out
+}
+
+// refused calls a tool and requires an error that begins with want.
+func refused(t testing.TB, s *mcptest.Session, tool string, args map[string]any, want string) string {
+	t.Helper()
+	a := s.Call(tool, args)
+	require.True(t, a.IsError, a.Text)
+	require.Truef(t, strings.HasPrefix(a.Text, want), "want %q\n got %q", want, a.Text)
+	return a.Text
+}
+
+// configMaps makes n ConfigMaps, named in order, each with these data.
+func configMaps(t testing.TB, ns string, n int, data func(i int) map[string]string) {
+	t.Helper()
+	api := testClients(t).typed.CoreV1().ConfigMaps(ns)
+	var wg sync.WaitGroup
+	errs := make(chan error, n)
+	work := make(chan int)
+	for range 16 {
+		wg.Go(func() {
+			for i := range work {
+				_, err := api.Create(t.Context(), &corev1.ConfigMap{
+					ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("cm-%05d", i)}, Data: data(i),
+				}, metav1.CreateOptions{})
+				errs <- err
+			}
+		})
+	}
+	for i := range n {
+		work <- i
+	}
+	close(work)
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+}
+
+func firstCells(out GetResourcesOut) []string {
+	var cells []string
+	for _, row := range out.Rows {
+		cells = append(cells, row[0])
+	}
+	return cells
+}
 
 func TestGetResourcesListsAnyTypeByAnyName(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {a: "1", b: "2"}}`)
 	for _, name := range []string{"configmaps", "configmap", "cm", "ConfigMap", "configmaps.v1"} {
-		var out GetResourcesOut
-		s.Call("k8s_get_resources", map[string]any{"resource_type": name, "namespace": ns, "resource_name": "one"}).Into(t, &out)
+		out := list(t, s, map[string]any{"resource_type": name, "namespace": ns, "resource_name": "one"})
 		require.Equal(t, []string{"name", "data", "age"}, out.Columns, name)
 		require.Equal(t, []string{"one", "2"}, out.Rows[0][:2], name)
+	}
+}
+
+func TestGetResourcesWorksWithItsOwnRules(t *testing.T) {
+	s := serve(t, granted(t, getResources.Rules...), mcpkit.AccessRead, nil)
+	for _, rule := range getResources.Rules {
+		for _, resource := range rule.Resources {
+			args := map[string]any{"resource_type": strings.TrimSuffix(resource+"."+rule.Groups[0], "."), "all_namespaces": true, "limit": 1}
+			a := s.Call("k8s_get_resources", args)
+			require.False(t, a.IsError, a.Text)
+		}
 	}
 }
 
 func TestGetResourcesNotFoundNamesTheNearest(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}`)
-	a := s.Call("k8s_get_resources", map[string]any{"resource_type": "cm", "namespace": ns, "resource_name": "setings"})
-	require.True(t, a.IsError)
-	require.Contains(t, a.Text, `not_found: no configmaps "setings"`)
-	require.Contains(t, a.Text, "settings")
+	text := refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "cm", "namespace": ns, "resource_name": "setings"},
+		`not_found: no configmaps "setings"`)
+	require.Contains(t, text, "settings")
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "podz"}, `not_found: the cluster has no resource type "podz"; the nearest are pods`)
+}
+
+func TestGetResourcesSaysWhenTheNamespaceDoesNotExist(t *testing.T) {
+	s := reading(t)
+	for _, args := range []map[string]any{
+		{"resource_type": "pods"},
+		{"resource_type": "pods", "resource_name": "web"},
+		{"resource_type": "pods", "count_by": "images"},
+		{"resource_type": "pods", "sort_by": "name"},
+	} {
+		args["namespace"] = "kube-sytem"
+		refused(t, s, "k8s_get_resources", args, `not_found: no namespaces "kube-sytem"; the nearest names are kube-system`)
+	}
+	out := list(t, s, map[string]any{"resource_type": "pods", "namespace": namespace(t)})
+	require.Empty(t, out.Rows)
+	require.Contains(t, out.Columns, "restarts")
 }
 
 func TestGetResourcesDeniedIsSaid(t *testing.T) {
 	s := serve(t, granted(t, readRule("", "pods")), mcpkit.AccessRead, nil)
-	a := s.Call("k8s_get_resources", map[string]any{"resource_type": "secrets"})
-	require.True(t, a.IsError)
-	require.Contains(t, a.Text, "denied: ")
-	require.Contains(t, a.Text, "secrets is forbidden")
+	for _, args := range []map[string]any{
+		{"resource_type": "secrets"},
+		{"resource_type": "secrets", "resource_name": "any"},
+		{"resource_type": "secrets", "count_by": "type"},
+	} {
+		text := refused(t, s, "k8s_get_resources", args, "denied: ")
+		require.Contains(t, text, "is forbidden")
+	}
+	out := list(t, s, map[string]any{"resource_type": "pods", "namespace": "no-such-namespace"})
+	require.Empty(t, out.Rows, "whether the namespace exists is not for this caller to know")
+}
+
+func TestGetResourcesRefusesNamesThatAreNone(t *testing.T) {
+	s := reading(t)
+	for _, args := range []map[string]any{
+		{"resource_type": "configmaps", "resource_name": "../secrets"},
+		{"resource_type": "configmaps", "resource_name": ".."},
+		{"resource_type": "configmaps", "resource_name": "a%2fb"},
+		{"resource_type": "configmaps", "namespace": "default/secrets"},
+		{"resource_type": "configmaps", "namespace": "..", "resource_name": "x"},
+	} {
+		require.Contains(t, refused(t, s, "k8s_get_resources", args, "invalid: "), "is not a name")
+	}
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "tokenreviews"},
+		"invalid: tokenreviews.authentication.k8s.io cannot be listed; the API server offers only create")
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "label_selector": "a=(b"}, "invalid: label_selector: ")
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "field_selector": "a"}, "invalid: field_selector: ")
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "field_selector": "spec.nope=a"}, "invalid: cannot list pods")
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "sort_by": "-nope"}, `invalid: no field "nope"; use one of images, `)
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "fields": []string{"nope"}}, `invalid: no field "nope"; use one of images, `)
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "count_by": "nope"}, `invalid: no field "nope"; use one of images, `)
 }
 
 func TestGetResourcesContinuesWhereItWasCut(t *testing.T) {
@@ -57,4 +175,289 @@ func TestGetResourcesContinuesWhereItWasCut(t *testing.T) {
 		require.False(t, seen[n], "%s came twice", n)
 		seen[n] = true
 	}
+}
+
+func TestGetResourcesRefusesForgedTokens(t *testing.T) {
+	s := reading(t)
+	forged := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	for _, token := range []string{"x", "AAAA", forged("null x"), forged(`{"s":-1}`), forged(`{"s":99999999999}`), forged(`{"t":5}`)} {
+		refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "continue": token}, "invalid: continue is not a token of an earlier answer")
+	}
+	other := list(t, s, map[string]any{"resource_type": "clusterroles", "limit": 1})
+	for _, args := range []map[string]any{
+		{"resource_type": "pods"},
+		{"resource_type": "clusterroles", "label_selector": "a=b"},
+	} {
+		args["continue"] = other.Continue
+		refused(t, s, "k8s_get_resources", args, "invalid: continue is a token of another list")
+	}
+	genuine, err := parseResume(other.Continue)
+	require.NoError(t, err)
+	for _, token := range []resumeToken{{genuine.List, "junk", "", 0}, {genuine.List, "", "junk", 0}} {
+		refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "clusterroles", "continue": token.String()}, "invalid: ")
+	}
+	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "clusterroles", "continue": other.Continue, "sort_by": "name"}, "invalid: a sorted list has no next page")
+}
+
+// Cut by the budget in the middle of the first page, a list goes on with the
+// very next object although others have come and gone meanwhile.
+func TestGetResourcesContinuesAfterTheBudgetCut(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	const n = 230
+	configMaps(t, ns, n, func(i int) map[string]string {
+		return map[string]string{"x": strings.Repeat(fmt.Sprintf("%04d ", i), 60)}
+	})
+	args := map[string]any{"resource_type": "cm", "namespace": ns, "fields": []string{".data.x"}, "label_selector": "!absent", "limit": 150}
+	out := list(t, s, args)
+	require.True(t, out.Truncated)
+	require.Contains(t, out.LeftOut, "of 150 rows shown")
+	require.Less(t, len(out.Rows), 100)
+	api := testClients(t).typed.CoreV1().ConfigMaps(ns)
+	_, err := api.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "a-newcomer"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, api.Delete(t.Context(), "cm-00000", metav1.DeleteOptions{}))
+
+	var names []string
+	for rounds := 0; ; rounds++ {
+		require.Less(t, rounds, 20)
+		for _, row := range out.Rows {
+			require.Len(t, row, 4, "a row is cut whole")
+		}
+		names = append(names, firstCells(out)...)
+		if out.Continue == "" {
+			break
+		}
+		args["continue"] = out.Continue
+		out = list(t, s, args)
+	}
+	require.False(t, out.Truncated)
+	var want []string
+	for i := range n {
+		want = append(want, fmt.Sprintf("cm-%05d", i))
+	}
+	require.Equal(t, append(want, "kube-root-ca.crt"), names)
+}
+
+func TestGetResourcesSorts(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	configMaps(t, ns, 300, func(i int) map[string]string {
+		if i == 7 {
+			return nil
+		}
+		return map[string]string{"size": fmt.Sprintf("%dMi", (i*77)%300), "none": ""}
+	})
+	args := map[string]any{"resource_type": "cm", "namespace": ns, "sort_by": "-.data.size", "limit": 3, "output": "names"}
+	out := list(t, s, args)
+	require.Equal(t, []string{"cm-00187", "cm-00074", "cm-00261"}, firstCells(out), "187*77%300 = 299, then 298, 297")
+	require.EqualValues(t, 301, out.Total)
+	require.True(t, out.Truncated)
+	require.Equal(t, "rows: the first 3 of 301 by -.data.size; raise limit or narrow the selection", out.LeftOut)
+	require.Empty(t, out.Continue)
+
+	args["sort_by"], args["limit"] = ".data.size", 1000
+	out = list(t, s, args)
+	require.Equal(t, "cm-00000", out.Rows[0][0])
+	require.Equal(t, []string{"cm-00007", "kube-root-ca.crt"}, firstCells(out)[299:], "what has no value comes last")
+
+	args["sort_by"], args["limit"] = "data", 2
+	require.Equal(t, []string{"cm-00007", "kube-root-ca.crt"}, firstCells(list(t, s, args)), "a column of the table that is not shown")
+
+	roles := map[string]any{"resource_type": "clusterroles", "output": "names", "fields": []string{".metadata.creationTimestamp"}, "limit": 1000}
+	for by, order := range map[string]int{"age": -1, "-age": 1} { // though the type has no column age
+		roles["sort_by"] = by
+		out = list(t, s, roles)
+		require.Greater(t, len(out.Rows), 50)
+		require.True(t, slices.IsSortedFunc(out.Rows, func(a, b []string) int { return order * cmp.Compare(a[1], b[1]) }), by)
+	}
+}
+
+func TestGetResourcesCounts(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	configMaps(t, ns, 260, func(i int) map[string]string {
+		return map[string]string{"group": fmt.Sprintf("g%d", min(i/100, 2)), "each": fmt.Sprint(i)}
+	})
+	args := map[string]any{"resource_type": "cm", "namespace": ns, "count_by": ".data.group", "label_selector": "!nope"}
+	out := list(t, s, args)
+	require.EqualValues(t, 261, out.Total)
+	require.Equal(t, []string{".data.group", "count"}, out.Columns)
+	require.Equal(t, [][]string{{"g0", "100"}, {"g1", "100"}, {"g2", "60"}, {"", "1"}}, out.Rows)
+	delete(args, "label_selector") // now the API server says how many remain
+	require.EqualValues(t, 261, list(t, s, args).Total)
+
+	args["count_by"] = "data"
+	require.Equal(t, [][]string{{"2", "260"}, {"1", "1"}}, list(t, s, args).Rows, "a column of the table counts too")
+
+	args["count_by"], args["limit"] = ".data.each", 5
+	out = list(t, s, args)
+	require.Len(t, out.Rows, 5)
+	require.True(t, out.Truncated)
+	require.Equal(t, "rows: 5 of 261 values; raise limit or narrow the selection", out.LeftOut)
+
+	args = map[string]any{"resource_type": "cm", "all_namespaces": true, "field_selector": "metadata.name=kube-root-ca.crt", "count_by": ".metadata.name"}
+	out = list(t, s, args)
+	require.Equal(t, []string{".metadata.name", "count", "namespaces"}, out.Columns)
+	require.Contains(t, out.Rows[0][2], "default")
+}
+
+func TestGetResourcesShowsImagesRestartsAndReasons(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	apply(t, ns, `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {team: shop}}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      initContainers: [{name: first, image: "toolcrib.test/init:2"}]
+      containers: [{name: web, image: "toolcrib.test/web:1"}, {name: side, image: "toolcrib.test/web:1"}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 0 * * *"
+  suspend: true
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: run, image: "toolcrib.test/run:3"}]}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: stuck}
+spec:
+  nodeSelector: {no.such/node: "yes"}
+  securityContext: {runAsUser: 1000650000}
+  containers: [{name: c, image: "toolcrib.test/busybox:1"}]
+`)
+	out := list(t, s, map[string]any{"resource_type": "deploy", "namespace": ns, "output": "names", "fields": []string{"images", "labels", ".spec.replicas", "up-to-date"}})
+	require.Equal(t, []string{"name", "images", "labels", ".spec.replicas", "up-to-date"}, out.Columns)
+	require.Equal(t, [][]string{{"web", "toolcrib.test/init:2,toolcrib.test/web:1", "team=shop", "0", "0"}}, out.Rows)
+	out = list(t, s, map[string]any{"resource_type": "cronjobs", "namespace": ns, "count_by": "images"})
+	require.Equal(t, [][]string{{"toolcrib.test/run:3", "1"}}, out.Rows)
+	pods := map[string]any{"resource_type": "po", "namespace": ns, "output": "names",
+		"fields": []string{"reason", "restarts", "phase", "owner", ".spec.securityContext.runAsUser", "status", "node"}}
+	within(t, 20*time.Second, "the pod is seen to be unschedulable", func() bool {
+		out = list(t, s, pods)
+		return out.Rows[0][1] != ""
+	})
+	require.Equal(t, [][]string{{"stuck", "Unschedulable", "0", "Pending", "", "1000650000", "Pending", ""}}, out.Rows)
+	require.Equal(t, []string{"name", "reason", "restarts", "phase", "owner", ".spec.securityContext.runAsUser", "status", "node"}, out.Columns)
+	nodes := list(t, s, map[string]any{"resource_type": "nodes", "fields": []string{"reason"}, "output": "wide"})
+	require.Contains(t, nodes.Columns, "kernel-version")
+	for _, row := range nodes.Rows {
+		require.Empty(t, row[len(row)-1], "a healthy node has no reason")
+	}
+}
+
+func TestGetResourcesListsEvents(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	apply(t, ns, `{apiVersion: v1, kind: Pod, metadata: {name: stuck}, spec: {nodeSelector: {no.such/node: "yes"}, containers: [{name: c, image: "toolcrib.test/busybox:1"}]}}`)
+	var out GetResourcesOut
+	within(t, 20*time.Second, "an event is there", func() bool {
+		out = list(t, s, map[string]any{"resource_type": "events", "namespace": ns, "sort_by": "last_seen", "fields": []string{"reason"}})
+		return len(out.Rows) > 0
+	})
+	require.Equal(t, []string{"last_seen", "type", "reason", "object", "message"}, out.Columns)
+	require.Equal(t, []string{"Warning", "FailedScheduling", "pod/stuck"}, out.Rows[0][1:4])
+	out = list(t, s, map[string]any{"resource_type": "events", "namespace": ns, "count_by": "reason"})
+	require.Equal(t, "FailedScheduling", out.Rows[0][0])
+}
+
+// A part of a Secret does not say that it is one; it is redacted all the same.
+func TestGetResourcesRedactsWhatFieldsTakeOutOfSecrets(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	apply(t, ns, `
+{apiVersion: v1, kind: Secret, metadata: {name: one}, stringData: {color: heliotrope}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: two}, stringData: {color: heliotrope}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: env}, spec: {nodeSelector: {no.such/node: "yes"}, containers: [{name: c, image: "toolcrib.test/busybox:1", env: [{name: DB_PASSWORD, value: heliotrope}]}]}}`)
+	encoded := base64.StdEncoding.EncodeToString([]byte("heliotrope"))
+	for _, args := range []map[string]any{
+		{"resource_type": "secrets", "fields": []string{".data.color", ".data", "..color", "$" + "['data']['color']"}},
+		{"resource_type": "secrets", "count_by": ".data.color"},
+		{"resource_type": "secrets", "count_by": ".data['color']"},
+		{"resource_type": "pods", "fields": []string{".spec.containers[*].env[*].value", "..value"}},
+	} {
+		args["namespace"] = ns
+		a := s.Call("k8s_get_resources", args)
+		require.False(t, a.IsError, a.Text)
+		require.Contains(t, a.Text+string(a.JSON), "redacted:")
+		require.NotContains(t, a.Text+string(a.JSON), "heliotrope")
+		require.NotContains(t, a.Text+string(a.JSON), encoded)
+	}
+	out := list(t, s, map[string]any{"resource_type": "secrets", "namespace": ns, "count_by": ".data.color"})
+	require.Equal(t, "2", out.Rows[0][1], "the same secret has the same fingerprint")
+}
+
+func TestGetResourcesLeavesVastValuesOut(t *testing.T) {
+	t.Parallel()
+	s, ns := reading(t), namespace(t)
+	configMaps(t, ns, 2, func(int) map[string]string { return map[string]string{"x": strings.Repeat("x ", 200_000)} })
+	out := list(t, s, map[string]any{"resource_type": "cm", "namespace": ns, "output": "names", "fields": []string{".data.x"}})
+	require.Equal(t, []string{"cm-00000", "(more than 8 KiB; k8s_get_resource_yaml with fields shows it)"}, out.Rows[0])
+}
+
+// What is held of a collection does not grow with it.
+func TestGetResourcesHoldsOnePageOfManyObjects(t *testing.T) {
+	s, ns := reading(t), namespace(t)
+	const n, bytes = 600, 32 << 10
+	load := strings.Repeat("toolcrib ", bytes/9)
+	configMaps(t, ns, n, func(i int) map[string]string { return map[string]string{"load": load, "n": fmt.Sprint(i)} })
+	for _, args := range []map[string]any{
+		{"count_by": ".data.n", "limit": 1},
+		{"sort_by": "-.data.n", "limit": 1},
+	} {
+		args["resource_type"], args["namespace"] = "cm", ns
+		var out GetResourcesOut
+		peak := peakHeap(t, func() { out = list(t, s, args) })
+		require.EqualValues(t, n+1, out.Total)
+		require.Less(t, peak, uint64(n*bytes), "bytes of heap beyond what there was, for %v", args)
+	}
+	var names []string
+	args := map[string]any{"resource_type": "cm", "namespace": ns, "limit": 250}
+	for {
+		out := list(t, s, args)
+		require.Equal(t, len(names) == 0, out.Total != 0)
+		names = append(names, firstCells(out)...)
+		if args["continue"] = out.Continue; out.Continue == "" {
+			break
+		}
+	}
+	require.Len(t, names, n+1)
+	require.Equal(t, "cm-00599", names[n-1])
+}
+
+// peakHeap is how much the heap grew at most while do ran.
+func peakHeap(t testing.TB, do func()) uint64 {
+	t.Helper()
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	before, peak := m.HeapAlloc, uint64(0)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			<-tick.C
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapAlloc)
+		}
+	}()
+	do()
+	stop()
+	<-done
+	t.Logf("heap grew from %d by at most %d KiB", before>>10, (max(peak, before)-before)>>10)
+	return max(peak, before) - before
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	pathname "k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
@@ -89,6 +91,12 @@ func (b *Backend) get(ctx context.Context, ref Ref) (*unstructured.Unstructured,
 		return nil, t, err
 	}
 	ns := c.scope(t, ref.Namespace)
+	if err := checkNames(ns, ref.ResourceName); err != nil {
+		return nil, t, err
+	}
+	if ref.ResourceName == "" {
+		return nil, t, mcpkit.Errorf(mcpkit.Invalid, "resource_name is empty; k8s_get_resources lists what there is")
+	}
 	mcpkit.SetTarget(ctx, named(t.String(), ns, ref.ResourceName))
 	obj, err := c.in(t, ns).Get(ctx, ref.ResourceName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -106,12 +114,15 @@ func (b *Backend) notFound(ctx context.Context, t resourceType, namespace, name 
 		return mcpkit.Errorf(mcpkit.NotFound, "%s", missing)
 	}
 	if near := mcpkit.Nearest(name, names); len(near) > 0 {
-		return mcpkit.Errorf(mcpkit.NotFound, "%s; the nearest names are %v", missing, near)
+		return mcpkit.Errorf(mcpkit.NotFound, "%s; the nearest names are %s", missing, strings.Join(near, ", "))
 	}
 	if len(names) == 0 {
+		if err := b.requireNamespace(ctx, namespace); err != nil {
+			return err
+		}
 		return mcpkit.Errorf(mcpkit.NotFound, "%s; there are none at all there", missing)
 	}
-	return mcpkit.Errorf(mcpkit.NotFound, "%s; there are %v%s", missing, names[:min(5, len(names))], more(len(names)-5))
+	return mcpkit.Errorf(mcpkit.NotFound, "%s; there are %s%s", missing, strings.Join(names[:min(5, len(names))], ", "), more(len(names)-5))
 }
 
 func more(n int) string {
@@ -119,6 +130,38 @@ func more(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(" and %d more", n)
+}
+
+// requireNamespace says so when a namespace does not exist, which an empty list
+// does not tell. Not being allowed to look is no reason to complain.
+func (b *Backend) requireNamespace(ctx context.Context, namespace string) error {
+	if namespace == "" {
+		return nil
+	}
+	c, err := b.open()
+	if err != nil {
+		return err
+	}
+	_, err = c.typed.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	if !apierrors.IsNotFound(err) {
+		return nil
+	}
+	t, err := b.resolve(ctx, "namespaces")
+	if err != nil {
+		return err
+	}
+	return b.notFound(ctx, t, "", namespace)
+}
+
+// checkNames refuses what cannot be a part of a path to an object, before one
+// is built from it.
+func checkNames(names ...string) error {
+	for _, n := range names {
+		if faults := pathname.IsValidPathSegmentName(n); len(faults) > 0 {
+			return mcpkit.Errorf(mcpkit.Invalid, "%s is not a name: it %s", quoted(n), strings.Join(faults, ", it "))
+		}
+	}
+	return nil
 }
 
 // names lists up to one page of names.

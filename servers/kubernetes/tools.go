@@ -10,6 +10,7 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 // Register adds every tool of this server to the crib.
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getResources, b.getResources)
+	mcpkit.Read(ts, getResourceYAML, b.getResourceYAML)
 	mcpkit.Read(ts, describeResource, b.describeResource)
 	mcpkit.Read(ts, getPodLogs, b.getPodLogs)
 

@@ -104,18 +104,35 @@ func (b *Backend) resolve(ctx context.Context, name string) (resourceType, error
 }
 
 func unknownType(name string, types []resourceType, broken []string) error {
-	var names []string
-	for _, t := range types {
-		names = append(names, t.String())
-	}
 	hint := "k8s_get_available_api_resources lists what there is"
-	if near := mcpkit.Nearest(name, names); len(near) > 0 {
+	if near := nearestTypes(name, types); len(near) > 0 {
 		hint = "the nearest are " + strings.Join(near, ", ")
 	}
 	if len(broken) > 0 {
 		hint += "; these API groups do not answer and may hold it: " + strings.Join(broken, ", ")
 	}
-	return mcpkit.Errorf(mcpkit.NotFound, "the cluster has no resource type %q; %s", name, hint)
+	return mcpkit.Errorf(mcpkit.NotFound, "the cluster has no resource type %s; %s", quoted(name), hint)
+}
+
+// nearestTypes compares with every name a type has, and answers with full names.
+func nearestTypes(name string, types []resourceType) []string {
+	var names []string
+	full := map[string]string{}
+	for _, t := range types {
+		for _, n := range []string{t.Resource, t.Singular, strings.ToLower(t.Kind), t.String()} {
+			if full[n] == "" {
+				full[n] = t.String()
+				names = append(names, n)
+			}
+		}
+	}
+	var out []string
+	for _, n := range mcpkit.Nearest(name, names) {
+		if !slices.Contains(out, full[n]) {
+			out = append(out, full[n])
+		}
+	}
+	return out
 }
 
 // allTypes lists every type in its preferred version, built-in groups first,
