@@ -63,7 +63,7 @@ func (f field) column(definitions []metav1.TableColumnDefinition) (column, error
 		}
 	}
 	return column{}, mcpkit.Errorf(mcpkit.Invalid, "no field %s; use one of %s, a column of this type (%s), or a JSONPath like .spec.replicas",
-		quoted(f.name), strings.Join(sortedKeys(namedFields), ", "), strings.Join(names, ", "))
+		shown(f.name), strings.Join(sortedKeys(namedFields), ", "), strings.Join(names, ", "))
 }
 
 // text is the string at a path, empty when there is none.

@@ -52,7 +52,7 @@ func TestGetResourceYAMLFields(t *testing.T) {
 		".data": map[string]any{"color": "blue", "size": "3"},
 	}, out.Fields)
 	args["fields"] = []string{".data["}
-	refused(t, s, "k8s_get_resource_yaml", args, `invalid: ".data[" is not a JSONPath: `)
+	requireRefused(t, s, "k8s_get_resource_yaml", args, `invalid: ".data[" is not a JSONPath: `)
 }
 
 func TestGetResourceYAMLWithoutStatus(t *testing.T) {
@@ -97,19 +97,19 @@ func TestGetResourceYAMLNotFoundAndDenied(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, settings)
 	args := map[string]any{"resource_type": "cm", "resource_name": "setting", "namespace": ns}
-	refused(t, s, "k8s_get_resource_yaml", args, `not_found: no configmaps "setting" in namespace "`+ns+`"; the nearest names are settings`)
+	requireRefused(t, s, "k8s_get_resource_yaml", args, `not_found: no configmaps "setting" in namespace "`+ns+`"; the nearest names are settings`)
 	args["namespace"] = ns + "x"
-	refused(t, s, "k8s_get_resource_yaml", args, `not_found: no namespaces "`+ns+`x"; the nearest names are `)
+	requireRefused(t, s, "k8s_get_resource_yaml", args, `not_found: no namespaces "`+ns+`x"; the nearest names are `)
 	args["resource_name"] = ""
-	refused(t, s, "k8s_get_resource_yaml", args, "invalid: resource_name is empty")
+	requireRefused(t, s, "k8s_get_resource_yaml", args, "invalid: resource_name is empty")
 	args["resource_name"] = "../secrets/db"
-	refused(t, s, "k8s_get_resource_yaml", args, `invalid: "../secrets/db" is not a name`)
+	requireRefused(t, s, "k8s_get_resource_yaml", args, `invalid: "../secrets/db" is not a name`)
 
 	own := serve(t, granted(t, getResourceYAML.Rules...), mcpkit.AccessRead, nil)
 	args = map[string]any{"resource_type": "cm", "resource_name": "settings", "namespace": ns}
 	require.False(t, own.Call("k8s_get_resource_yaml", args).IsError)
 	args["resource_type"] = "secrets"
-	refused(t, own, "k8s_get_resource_yaml", args, `denied: the cluster's RBAC does not let this server get secrets "settings"`)
+	requireRefused(t, own, "k8s_get_resource_yaml", args, `denied: the cluster's RBAC does not let this server get secrets "settings"`)
 }
 
 func TestGetResourceYAMLIsCutToTheBudget(t *testing.T) {

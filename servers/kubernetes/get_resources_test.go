@@ -27,8 +27,8 @@ func list(t testing.TB, s *mcptest.Session, args map[string]any) GetResourcesOut
 	return out
 }
 
-// refused calls a tool and requires an error that begins with want.
-func refused(t testing.TB, s *mcptest.Session, tool string, args map[string]any, want string) string {
+// requireRefused calls a tool and requires an error that begins with want.
+func requireRefused(t testing.TB, s *mcptest.Session, tool string, args map[string]any, want string) string {
 	t.Helper()
 	a := s.Call(tool, args)
 	require.True(t, a.IsError, a.Text)
@@ -96,10 +96,10 @@ func TestGetResourcesWorksWithItsOwnRules(t *testing.T) {
 func TestGetResourcesNotFoundNamesTheNearest(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}`)
-	text := refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "cm", "namespace": ns, "resource_name": "setings"},
+	text := requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "cm", "namespace": ns, "resource_name": "setings"},
 		`not_found: no configmaps "setings"`)
 	require.Contains(t, text, "settings")
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "podz"}, `not_found: the cluster has no resource type "podz"; the nearest are pods`)
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "podz"}, `not_found: the cluster has no resource type "podz"; the nearest are pods`)
 }
 
 func TestGetResourcesSaysWhenTheNamespaceDoesNotExist(t *testing.T) {
@@ -111,7 +111,7 @@ func TestGetResourcesSaysWhenTheNamespaceDoesNotExist(t *testing.T) {
 		{"resource_type": "pods", "sort_by": "name"},
 	} {
 		args["namespace"] = "kube-sytem"
-		refused(t, s, "k8s_get_resources", args, `not_found: no namespaces "kube-sytem"; the nearest names are kube-system`)
+		requireRefused(t, s, "k8s_get_resources", args, `not_found: no namespaces "kube-sytem"; the nearest names are kube-system`)
 	}
 	out := list(t, s, map[string]any{"resource_type": "pods", "namespace": namespace(t)})
 	require.Empty(t, out.Rows)
@@ -125,7 +125,7 @@ func TestGetResourcesDeniedIsSaid(t *testing.T) {
 		{"resource_type": "secrets", "resource_name": "any"},
 		{"resource_type": "secrets", "count_by": "type"},
 	} {
-		text := refused(t, s, "k8s_get_resources", args, "denied: ")
+		text := requireRefused(t, s, "k8s_get_resources", args, "denied: ")
 		require.Contains(t, text, "is forbidden")
 	}
 	out := list(t, s, map[string]any{"resource_type": "pods", "namespace": "no-such-namespace"})
@@ -141,16 +141,16 @@ func TestGetResourcesRefusesNamesThatAreNone(t *testing.T) {
 		{"resource_type": "configmaps", "namespace": "default/secrets"},
 		{"resource_type": "configmaps", "namespace": "..", "resource_name": "x"},
 	} {
-		require.Contains(t, refused(t, s, "k8s_get_resources", args, "invalid: "), "is not a name")
+		require.Contains(t, requireRefused(t, s, "k8s_get_resources", args, "invalid: "), "is not a name")
 	}
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "tokenreviews"},
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "tokenreviews"},
 		"invalid: tokenreviews.authentication.k8s.io cannot be listed; the API server offers only create")
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "label_selector": "a=(b"}, "invalid: label_selector: ")
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "field_selector": "a"}, "invalid: field_selector: ")
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "field_selector": "spec.nope=a"}, "invalid: cannot list pods")
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "sort_by": "-nope"}, `invalid: no field "nope"; use one of images, `)
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "fields": []string{"nope"}}, `invalid: no field "nope"; use one of images, `)
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "count_by": "nope"}, `invalid: no field "nope"; use one of images, `)
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "label_selector": "a=(b"}, "invalid: label_selector: ")
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "field_selector": "a"}, "invalid: field_selector: ")
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "field_selector": "spec.nope=a"}, "invalid: cannot list pods")
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "sort_by": "-nope"}, `invalid: no field "nope"; use one of images, `)
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "fields": []string{"nope"}}, `invalid: no field "nope"; use one of images, `)
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "count_by": "nope"}, `invalid: no field "nope"; use one of images, `)
 }
 
 func TestGetResourcesContinuesWhereItWasCut(t *testing.T) {
@@ -181,7 +181,7 @@ func TestGetResourcesRefusesForgedTokens(t *testing.T) {
 	s := reading(t)
 	forged := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	for _, token := range []string{"x", "AAAA", forged("null x"), forged(`{"s":-1}`), forged(`{"s":99999999999}`), forged(`{"t":5}`)} {
-		refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "continue": token}, "invalid: continue is not a token of an earlier answer")
+		requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "pods", "continue": token}, "invalid: continue is not a token of an earlier answer")
 	}
 	other := list(t, s, map[string]any{"resource_type": "clusterroles", "limit": 1})
 	for _, args := range []map[string]any{
@@ -189,14 +189,14 @@ func TestGetResourcesRefusesForgedTokens(t *testing.T) {
 		{"resource_type": "clusterroles", "label_selector": "a=b"},
 	} {
 		args["continue"] = other.Continue
-		refused(t, s, "k8s_get_resources", args, "invalid: continue is a token of another list")
+		requireRefused(t, s, "k8s_get_resources", args, "invalid: continue is a token of another list")
 	}
 	genuine, err := parseResume(other.Continue)
 	require.NoError(t, err)
 	for _, token := range []resumeToken{{genuine.List, "junk", "", 0}, {genuine.List, "", "junk", 0}} {
-		refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "clusterroles", "continue": token.String()}, "invalid: ")
+		requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "clusterroles", "continue": token.String()}, "invalid: ")
 	}
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "clusterroles", "continue": other.Continue, "sort_by": "name"}, "invalid: a sorted list has no next page")
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "clusterroles", "continue": other.Continue, "sort_by": "name"}, "invalid: a sorted list has no next page")
 }
 
 // Cut by the budget in the middle of the first page, a list goes on with the

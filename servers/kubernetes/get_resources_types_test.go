@@ -105,7 +105,7 @@ func TestGetResourcesWithABrokenAggregatedAPI(t *testing.T) {
 	require.True(t, strings.HasPrefix(text, `not_found: the cluster has no resource type "gizmos.`), text)
 	out := list(t, s, map[string]any{"resource_type": "namespaces", "resource_name": ns})
 	require.Equal(t, []string{ns}, firstCells(out))
-	refused(t, s, "k8s_get_resources", map[string]any{"resource_type": "deploymint"}, `not_found: the cluster has no resource type "deploymint"; the nearest are deployments.apps`)
+	requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "deploymint"}, `not_found: the cluster has no resource type "deploymint"; the nearest are deployments.apps`)
 }
 
 // brokenAPI registers an API group whose Service does not exist.

@@ -35,7 +35,7 @@ func parsePath(name string) (path, error) {
 	}
 	s = strings.TrimPrefix(s, "$")
 	if strings.Trim(s, ". ") == "" || len(s) > maxPathBytes || strings.ContainsAny(s, "{}\n\r") {
-		return path{}, mcpkit.Errorf(mcpkit.Invalid, "%s is not one JSONPath of up to %d bytes; write it like .spec.replicas", quoted(name), maxPathBytes)
+		return path{}, mcpkit.Errorf(mcpkit.Invalid, "%s is not one JSONPath of up to %d bytes; write it like .spec.replicas", shown(name), maxPathBytes)
 	}
 	s = bracketed.ReplaceAllStringFunc(s, func(key string) string {
 		return "." + terminators.ReplaceAllString(key[2:len(key)-2], `\$0`)
@@ -52,13 +52,13 @@ func parsePath(name string) (path, error) {
 		err = p.expression.Parse("{" + s + "}")
 	}
 	if err != nil {
-		return path{}, mcpkit.Errorf(mcpkit.Invalid, `%s is not a JSONPath: %w; write it like .spec.replicas or .status.conditions[?(@.type=="Ready")].status`, quoted(name), err)
+		return path{}, mcpkit.Errorf(mcpkit.Invalid, `%s is not a JSONPath: %w; write it like .spec.replicas or .status.conditions[?(@.type=="Ready")].status`, shown(name), err)
 	}
 	return p, nil
 }
 
-// quoted is foreign input in a message, never longer than one line.
-func quoted(s string) string {
+// shown quotes foreign input in a message, on never more than one line.
+func shown(s string) string {
 	if len(s) > 80 {
 		return fmt.Sprintf("%q (%d bytes)", s[:80], len(s))
 	}

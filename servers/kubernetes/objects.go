@@ -158,7 +158,7 @@ func (b *Backend) requireNamespace(ctx context.Context, namespace string) error 
 func checkNames(names ...string) error {
 	for _, n := range names {
 		if faults := pathname.IsValidPathSegmentName(n); len(faults) > 0 {
-			return mcpkit.Errorf(mcpkit.Invalid, "%s is not a name: it %s", quoted(n), strings.Join(faults, ", it "))
+			return mcpkit.Errorf(mcpkit.Invalid, "%s is not a name: it %s", shown(n), strings.Join(faults, ", it "))
 		}
 	}
 	return nil

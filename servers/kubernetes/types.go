@@ -111,7 +111,7 @@ func unknownType(name string, types []resourceType, broken []string) error {
 	if len(broken) > 0 {
 		hint += "; these API groups do not answer and may hold it: " + strings.Join(broken, ", ")
 	}
-	return mcpkit.Errorf(mcpkit.NotFound, "the cluster has no resource type %s; %s", quoted(name), hint)
+	return mcpkit.Errorf(mcpkit.NotFound, "the cluster has no resource type %s; %s", shown(name), hint)
 }
 
 // nearestTypes compares with every name a type has, and answers with full names.
