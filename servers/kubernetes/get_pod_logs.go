@@ -267,7 +267,7 @@ func (r *logReading) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reading, cancel := context.WithTimeout(ctx, logDeadline)
+	reading, cancel := answerWithin(ctx, logDeadline)
 	defer cancel()
 	var group errgroup.Group
 	group.SetLimit(logStreams)
