@@ -125,11 +125,11 @@ func TestGetEventsRefusals(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	runPod(t, ns, "talker", "true")
 	for text, args := range map[string]map[string]any{
-		`not_found: no pods "talkr" in namespace "` + ns + `"; the nearest names are [talker]`: {"resource_type": "pods", "resource_name": "talkr", "namespace": ns},
-		`not_found: no namespaces "` + ns + `x"; the nearest names are [` + ns:                 {"namespace": ns + "x"},
-		`invalid: resource_type and resource_name name one object together`:                    {"resource_type": "pods"},
-		`not_found: the cluster has no resource type "pds"`:                                    {"resource_type": "pds", "resource_name": "x"},
-		`invalid: "soon" is not a time`:                                                        {"since": "soon"},
+		`not_found: no pods "talkr" in namespace "` + ns + `"; the nearest names are talker`: {"resource_type": "pods", "resource_name": "talkr", "namespace": ns},
+		`not_found: no namespaces "` + ns + `x"; the nearest names are ` + ns:                {"namespace": ns + "x"},
+		`invalid: resource_type and resource_name name one object together`:                  {"resource_type": "pods"},
+		`not_found: the cluster has no resource type "pds"`:                                  {"resource_type": "pds", "resource_name": "x"},
+		`invalid: "soon" is not a time`:                                                      {"since": "soon"},
 	} {
 		a := s.Call("k8s_get_events", args)
 		require.True(t, a.IsError, args)

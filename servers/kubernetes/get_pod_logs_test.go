@@ -230,7 +230,7 @@ func TestGetPodLogsRefusals(t *testing.T) {
 		args map[string]any
 		text string
 	}{
-		{map[string]any{"pod_name": "talkr"}, `not_found: no pods "talkr" in namespace "` + ns + `"; the nearest names are [talker]`},
+		{map[string]any{"pod_name": "talkr"}, `not_found: no pods "talkr" in namespace "` + ns + `"; the nearest names are talker`},
 		{map[string]any{"pod_name": "deployment/talker"}, `not_found: no deployments.apps "talker"`},
 		{map[string]any{"pod_name": "talker", "container": "z"}, `has no container "z"; it has a`},
 		{map[string]any{"pod_name": "talker", "grep": "("}, `invalid: grep is not a regular expression`},
