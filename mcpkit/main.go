@@ -39,6 +39,7 @@ const (
 
 // Main runs p with the process's arguments and ends the process.
 func Main(p Program) {
+	signal.Ignore(syscall.SIGPIPE) // a client that closes our stderr must not end the calls in flight
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := p.run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -80,7 +81,7 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // command is the command line: the root serves, the rest prints.
-func (p Program) command(io streams) *cobra.Command {
+func (p Program) command(std streams) *cobra.Command {
 	var f flags
 	root := &cobra.Command{
 		Use:               p.Name,
@@ -92,7 +93,7 @@ func (p Program) command(io streams) *cobra.Command {
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.serve(cmd.Context(), f, io)
+			return p.serve(cmd.Context(), f, std)
 		},
 	}
 	f.add(root.Flags())
@@ -127,8 +128,8 @@ func (p Program) versionCommand() *cobra.Command {
 }
 
 // serve starts the server that the flags ask for and returns once it has ended.
-func (p Program) serve(ctx context.Context, f flags, io streams) error {
-	options, closeRecord, err := f.options(io)
+func (p Program) serve(ctx context.Context, f flags, std streams) error {
+	options, closeRecord, err := f.options(std)
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (p Program) serve(ctx context.Context, f flags, io streams) error {
 	s := NewServer(ts, options)
 	s.Logger.Info("serving", "version", p.Version, "access", s.Access, "gate", s.Gate, "http", f.http)
 	if f.http == "" {
-		return s.serveStdio(ctx, io.in, io.out, f)
+		return s.serveStdio(ctx, std.in, std.out, f)
 	}
 	return s.serveHTTP(ctx, f)
 }
