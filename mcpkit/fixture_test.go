@@ -23,7 +23,6 @@ type shelf struct {
 
 	entered chan string               // gets the name of each call of shelf_wait_item
 	release chan struct{}             // lets those calls go on
-	meddle  func()                    // runs between plan and apply
 	ended   chan error                // gets what ended each wait
 	during  func(ctx context.Context) // runs inside shelf_get_item
 }
@@ -132,7 +131,7 @@ func (s *shelf) setLabel(_ context.Context, in labelIn, _ mcpkit.Plan) (itemOut,
 	s.labels[in.Name] = in.Label
 	s.version++
 	s.writes++
-	return itemOut{in.Name, in.Label}, nil
+	return itemOut(in), nil
 }
 
 func (s *shelf) label(name string) string {
@@ -167,7 +166,7 @@ func (s *shelf) toolset() *mcpkit.Toolset {
 	return ts
 }
 
-// say is a person who gives one answer, and remembers what was asked.
+// person is one who gives one answer, and remembers what was asked.
 type person struct {
 	answer string
 	mu     sync.Mutex
