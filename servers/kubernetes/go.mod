@@ -8,6 +8,7 @@ require (
 	github.com/spf13/pflag v1.0.10
 	github.com/stretchr/testify v1.12.1
 	github.com/toolcrib/toolcrib/mcpkit v0.0.0
+	github.com/toolcrib/toolcrib/testbed v0.0.0
 	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/sync v0.24.0
 	k8s.io/api v0.37.2
@@ -21,6 +22,8 @@ require (
 )
 
 replace github.com/toolcrib/toolcrib/mcpkit => ../../mcpkit
+
+replace github.com/toolcrib/toolcrib/testbed => ../../testbed
 
 require (
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,9 +23,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
-
-// kubeconfig is the test cluster's, as cluster-admin.
-func kubeconfig() string { return os.Getenv("TOOLCRIB_KUBECONFIG") }
 
 // admin is a backend that may do everything.
 func admin(t testing.TB) *Backend {
