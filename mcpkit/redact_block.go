@@ -25,7 +25,7 @@ func (r *Redactor) blocks(s string) string {
 type line struct {
 	from, to int // in the text
 	column   int // of its key
-	dash     int // how often a list item begins on it
+	dash     int // how many list items begin on it
 	key, val string
 }
 
@@ -36,9 +36,11 @@ func linesOf(s string) []line {
 		end := lineEnd(s, p)
 		text := s[p:end]
 		l := line{from: p, to: end, column: indentOf(text)}
-		l.dash = strings.Count(text[min(len(text), 1):max(l.column, min(len(text), 1))], "-")
-		if l.column > 0 && text[0] == '-' && (l.column == 2 || strings.Trim(text[:l.column], " -") == "" && text[1] == ' ') {
-			l.dash++
+		if l.column > 0 { // a sign in the first column is a diff's, unless it is a list's
+			l.dash = strings.Count(text[1:l.column], "-")
+			if l.column == 2 && text[0] == '-' {
+				l.dash++
+			}
 		}
 		key, val, found := strings.Cut(text[l.column:], ":")
 		if found {
@@ -142,7 +144,7 @@ func (r *Redactor) hideMapping(b *strings.Builder, s string, lines []line, i, do
 			last--
 		}
 		from := l.from + l.column
-		if colon := strings.Index(s[from:l.to], ":"); colon >= 0 {
+		if colon := strings.Index(s[from:l.to], ":"); colon >= 0 && !isMark(strings.TrimSpace(s[from:l.to])) {
 			from += colon + 1
 		}
 		to := lines[last].to
@@ -160,6 +162,7 @@ func (r *Redactor) hideYAML(s string, decode bool) string {
 	if text == "" || isMark(text) || text == `""` || text == "''" {
 		return s
 	}
+	space := s[:len(s)-len(strings.TrimLeft(s, " \t\n"))]
 	head, body, isBlock := strings.Cut(text, "\n")
 	if isBlock && (head[0] == '|' || head[0] == '>') {
 		var plain []string
@@ -175,7 +178,7 @@ func (r *Redactor) hideYAML(s string, decode bool) string {
 	if v, ok := t.quotedAt(0); ok && v.next == len(text) {
 		text = v.text
 	}
-	return " " + r.secretValue(text, decode)
+	return space + r.secretValue(text, decode)
 }
 
 var (

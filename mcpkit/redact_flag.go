@@ -115,7 +115,7 @@ func (t *scanner) short(i, to int) int {
 	command := t.s[line:i]
 	if to == i+2 && shortFlag(command, t.s[i:to]) {
 		v, ok := t.flagValue(i, to)
-		if !ok || isPlaceholder(v.text) || isMark(v.text) || v.text[0] == '-' {
+		if !ok || v.text == "" || isPlaceholder(v.text) || isMark(v.text) || v.text[0] == '-' {
 			return i
 		}
 		t.replace(v.from, v.to, t.r.userPassword(v.text, t.s[i:to]))

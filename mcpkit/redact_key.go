@@ -177,7 +177,7 @@ func classifyGlued(last string) noun {
 
 // nothings are values that stand for no value.
 var nothings = setOf("true", "false", "yes", "no", "on", "off", "null", "nil", "none", "undefined", "unset", "n/a",
-	"~", "-", "|", ">", "|-", ">-", "|+", ">+", "{}", "[]", "enabled", "disabled", "required", "optional")
+	"string", "integer", "boolean", "object", "array", "number", "~", "-", "|", ">", "|-", ">-", "|+", ">+", "{}", "[]", "enabled", "disabled", "required", "optional")
 
 // methods are the values of auth and its like that name a way to authenticate.
 var methods = setOf("basic", "bearer", "digest", "kubernetes", "oidc", "oauth", "oauth2", "ldap", "saml", "jwt",
@@ -209,6 +209,9 @@ func (is noun) keeps(v string) bool {
 
 // isPlaceholder reports whether v stands for a value kept elsewhere.
 func isPlaceholder(v string) bool {
+	if v == "" {
+		return false
+	}
 	switch v[0] {
 	case '$':
 		return len(v) > 2 && (v[1] == '{' && strings.HasSuffix(v, "}") || v[1] == '(' && strings.HasSuffix(v, ")") ||

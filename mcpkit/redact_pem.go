@@ -77,6 +77,9 @@ func (t *scanner) pemTail(i int) int {
 	for from > t.last && (base64Bytes[s[from-1]] || strings.IndexByte("\n\\ \t", s[from-1]) >= 0) {
 		from--
 	}
+	if i-from >= 8 && isMark(s[max(0, from-len(markPrefix)):from+8]) {
+		from += 8
+	}
 	for from < i && strings.IndexByte("\n\\ \t", s[from]) >= 0 {
 		from++
 	}

@@ -306,8 +306,8 @@ func (t *scanner) valueOf(k keyPlace, is noun, p int) int {
 	if v.block {
 		return t.hideBlock(k, v)
 	}
-	if how == lineValue && !v.quoted && !k.quoted {
-		v.stopAtQuote(k, is, t.s)
+	if how == lineValue && !v.quoted {
+		v.stopEarly(k, is, t.s)
 	}
 	prose := colon && spaced && !k.lineStart && !v.quoted
 	switch {
@@ -364,19 +364,23 @@ func (t *scanner) headerAt(k keyPlace, p int) bool {
 	return found && isScheme(word) || isCookie(k.text)
 }
 
-// stopAtQuote ends a line's value at the quote that holds the whole line.
-func (v *value) stopAtQuote(k keyPlace, is noun, s string) {
+// stopEarly ends a line's value at the quote that holds the whole line, and
+// before the comma after a JSON value.
+func (v *value) stopEarly(k keyPlace, is noun, s string) {
 	quotes := ""
-	if k.from > 0 && isQuote(s[k.from-1]) {
+	if k.quoted {
+		v.text = strings.TrimSuffix(v.text, ",")
+	} else if k.from > 0 && isQuote(s[k.from-1]) {
 		quotes = s[k.from-1 : k.from]
 	} else if is == authNoun && !k.lineStart {
 		quotes = `"'`
 	}
 	if i := strings.IndexAny(v.text, quotes); i >= 0 {
-		v.text = strings.TrimRight(v.text[:i], " \t")
-		v.to = v.from + len(v.text)
-		v.next = v.to
+		v.text = v.text[:i]
 	}
+	v.text = strings.TrimRight(v.text, " \t")
+	v.to = v.from + len(v.text)
+	v.next = v.to
 }
 
 // flow reports whether an unquoted value fits a quoted key, as numbers do in

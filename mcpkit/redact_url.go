@@ -106,6 +106,15 @@ func (t *scanner) userAt(i int) int {
 	for from > t.last && i-from < 256 && !endsURL(s[from-1]) && s[from-1] != '=' && s[from-1] != '(' {
 		from--
 	}
+	if i-from >= markLen && isMark(s[i-markLen:i]) {
+		return i
+	}
+	if j := strings.LastIndex(s[from:i], markPrefix); j >= 0 && from+j+markLen < i && isMark(s[from+j:from+j+markLen]) {
+		from += j + markLen // another address ended here
+	}
+	if s[from] == '@' && from < i {
+		from++
+	}
 	name, password, has := strings.Cut(s[from:i], ":")
 	if !has || name == "" || !isKeyName(name) || password == "" || isPlaceholder(password) || isMask(password) || isMark(s[from:i]) {
 		return i
