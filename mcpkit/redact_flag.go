@@ -168,3 +168,17 @@ func (t *scanner) element(i int) int {
 	}
 	return t.hide(v)
 }
+
+// statement looks at a quoted string after the words by which SQL gives a
+// password.
+func (t *scanner) statement(i int) int {
+	before := strings.TrimSuffix(strings.ToLower(t.s[max(t.last, i-20):i]), " ")
+	if !strings.HasSuffix(before, " password") && !strings.HasSuffix(before, "identified by") {
+		return i
+	}
+	v, ok := t.quotedAt(i)
+	if !ok || v.next == v.to || passwordNoun.keeps(v.text) {
+		return i
+	}
+	return t.hide(v)
+}

@@ -309,7 +309,7 @@ func looksSecret(v string) bool {
 			upper = upper || i > 0
 		case c >= '0' && c <= '9':
 			digit = true
-		case strings.IndexByte("!@#%^*+=~?$&", c) >= 0:
+		case strings.IndexByte("!@#%^*+~?$&", c) >= 0 || c == '=' && i == len(v)-1:
 			symbol = true
 		}
 	}

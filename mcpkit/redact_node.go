@@ -198,17 +198,18 @@ func (r *Redactor) arguments(n *node) {
 		if kid.kind != stringNode {
 			return
 		}
+		kid.text = clean(kid.text)
 		if i > 0 {
 			flag := n.kids[i-1].text
 			switch {
-			case strings.HasPrefix(flag, "-") && !strings.ContainsAny(flag, "= ") && !strings.HasPrefix(kid.text, "-"):
+			case strings.HasPrefix(flag, "-") && !strings.ContainsAny(flag, "= ") && (!strings.HasPrefix(kid.text, "-") || strings.HasPrefix(kid.text, pemBegin)):
 				if is := classify(flag); is != harmlessNoun && !is.keeps(kid.text) {
-					kid.text = r.mark(clean(kid.text))
+					kid.text = r.mark(kid.text)
 				} else if shortFlag(command, flag) {
-					kid.text = r.userPassword(clean(kid.text), flag)
+					kid.text = r.userPassword(kid.text, flag)
 				}
 			case attachedFlag(command, kid.text):
-				kid.text = "-p" + r.mark(clean(kid.text[2:]))
+				kid.text = "-p" + r.mark(kid.text[2:])
 			}
 		}
 		if len(command) < 200 {

@@ -96,25 +96,24 @@ func (t *scanner) pemTail(i int) int {
 // cutPEM returns where the base64 after p ends, lines and their escapes
 // included.
 func cutPEM(s string, p int) int {
-	end := p
+	end, newLine := p, false
 	for p < len(s) {
 		switch {
 		case strings.IndexByte(" \t\n", s[p]) >= 0:
+			newLine = newLine || s[p] == '\n'
 			p++
 		case s[p] == '\\' && p+1 < len(s) && strings.IndexByte("nr", s[p+1]) >= 0:
+			newLine = true
 			p += 2
 		case strings.HasPrefix(s[p:], "Proc-Type:") || strings.HasPrefix(s[p:], "DEK-Info:"):
 			p = lineEnd(s, p)
 			end = p
 		default:
 			to := run(s, p, base64Bytes)
-			if to-p < 16 && to < len(s) && s[to-min(to-p, 1)] != '=' {
+			if to == p || to-p < 16 && s[to-1] != '=' && !(to == len(s) && newLine) {
 				return end
 			}
-			if to == p {
-				return end
-			}
-			p, end = to, to
+			p, end, newLine = to, to, false
 		}
 	}
 	return end
@@ -147,8 +146,7 @@ var derKeys = []string{"MHcCAQEE", "MIGkAgEBBD", "MIGHAgEAMBMG", "MIG2AgEAMBAG",
 // beginning is elsewhere, with the lines that follow.
 func (t *scanner) der(i int) int {
 	s := t.s[i:]
-	found := len(s) > 12 && s[:3] == "MII" && s[5:8] == "IBA" && (s[8] == 'A' || s[8] == 'D')
-	found = found || len(s) > 12 && s[:3] == "MII" && s[5:9] == "AIBA"
+	found := len(s) > 12 && s[:3] == "MII" && s[6:9] == "IBA" && (s[9] == 'A' || s[9] == 'D') // a sequence, then version 0
 	for _, p := range derKeys {
 		found = found || strings.HasPrefix(s, p)
 	}

@@ -142,9 +142,14 @@ var (
 	wordBytes   = alphabet(word)
 )
 
+// run is how far the bytes of in reach from p, a mark apart.
 func run(s string, p int, in *[256]bool) int {
+	from := p
 	for p < len(s) && in[s[p]] {
 		p++
+	}
+	if m := p - len(markPrefix) + 1; p < len(s) && s[p] == ':' && m >= from && isMark(s[m:min(len(s), m+markLen)]) {
+		return m
 	}
 	return p
 }

@@ -225,6 +225,37 @@ func (t *scanner) list(p int, is noun) int {
 	return i
 }
 
+// items redacts the items of a YAML list that begins on the line after p.
+func (t *scanner) items(k keyPlace, is noun, p int) int {
+	if !k.lineStart || is == secretNoun || is == authNoun || is == connNoun {
+		return p
+	}
+	column := k.from - (strings.LastIndexByte(t.s[:k.from], '\n') + 1)
+	for q := t.lineEnd(p); q < len(t.s); {
+		end := t.lineEnd(q + 1)
+		line := t.s[q+1 : end]
+		indent := indentOf(line)
+		if indent <= column || indent < 2 || line[indent-2] != '-' || strings.Contains(line, ": ") || strings.HasSuffix(line, ":") {
+			return q
+		}
+		v, ok := t.valueAt(q+1+indent, lineValue)
+		if ok && !v.block && !is.keeps(v.text) {
+			t.hide(v)
+		}
+		q = end
+	}
+	return p
+}
+
+// toSemicolon takes in the spaces a password in a connection string may hold.
+func (v *value) toSemicolon(s string) {
+	more := strings.IndexAny(s[v.to:min(len(s), v.to+128)], ";\"'`")
+	if more > 0 && s[v.to+more] == ';' && endsAt(s[v.to+more+1:]) {
+		v.to += more
+		v.text, v.next = s[v.from:v.to], v.to
+	}
+}
+
 // hideBlock redacts the indented lines after a YAML block scalar's header.
 func (t *scanner) hideBlock(k keyPlace, head value) int {
 	s := t.s
