@@ -105,7 +105,7 @@ func (c *drainConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 			// What waits for the client itself will never hear from it.
 			c.waitUntil(func() bool { return len(c.open) <= c.asked })
 			close(c.gone)
-			return nil, err
+			return nil, c.cause(err)
 		}
 		if refused := c.received(msg); refused != nil {
 			if err := c.Connection.Write(ctx, refused); err != nil {
@@ -115,6 +115,16 @@ func (c *drainConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 		}
 		return msg, nil
 	}
+}
+
+// cause is why the input ended: closing it ourselves is no failure of its own.
+func (c *drainConn) cause(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return io.EOF
+	}
+	return err
 }
 
 // received takes note of msg, and returns the refusal of a request that comes
