@@ -13,6 +13,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getResourceYAML, b.getResourceYAML)
 	mcpkit.Read(ts, describeResource, b.describeResource)
 	mcpkit.Read(ts, getPodLogs, b.getPodLogs)
+	mcpkit.Read(ts, getAvailableAPIResources, b.getAvailableAPIResources)
 	mcpkit.Read(ts, getEvents, b.getEvents)
 
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))

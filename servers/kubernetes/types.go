@@ -220,17 +220,25 @@ func indexed(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []resou
 	return out
 }
 
+// Ranks of API groups: who owns a name that several have.
+const (
+	coreGroup = iota
+	builtInGroup
+	addOnGroup
+	metricsGroup // its nodes and pods are not the ones people mean
+)
+
 func groupRank(groupVersion string) int {
 	group, _, grouped := strings.Cut(groupVersion, "/")
 	switch {
 	case !grouped:
-		return 0
+		return coreGroup
 	case strings.HasSuffix(group, "metrics.k8s.io"):
-		return 3 // its nodes and pods are not the ones people mean
+		return metricsGroup
 	case !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io"):
-		return 1
+		return builtInGroup
 	}
-	return 2
+	return addOnGroup
 }
 
 // findType prefers an exact name over another's singular, kind or short name.
