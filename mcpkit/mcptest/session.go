@@ -5,6 +5,7 @@ package mcptest
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -13,11 +14,13 @@ import (
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
-// Session is a client connected to a server in this process.
+// Session is a client connected to a server in this process. Calls may run at
+// the same time.
 type Session struct {
 	*mcp.ClientSession
 	t       testing.TB
-	outputs map[string]*jsonschema.Resolved
+	listed  sync.Once
+	outputs map[string]*jsonschema.Resolved // by tool, once listed
 }
 
 // Answer is what one call came back with.
@@ -94,13 +97,13 @@ func (a Answer) Into(t testing.TB, out any) {
 
 func (s *Session) requireSchema(tool string, structured json.RawMessage) {
 	s.t.Helper()
-	if len(s.outputs) == 0 {
+	s.listed.Do(func() {
 		for _, t := range s.tools() {
 			resolved, err := schemaOf(t.OutputSchema).Resolve(nil)
 			require.NoError(s.t, err)
 			s.outputs[t.Name] = resolved
 		}
-	}
+	})
 	var v any
 	require.NoError(s.t, json.Unmarshal(structured, &v))
 	require.NoError(s.t, s.outputs[tool].Validate(v), "structured result of %s: %s", tool, structured)
