@@ -23,13 +23,10 @@ type Cluster struct {
 	Kubeconfig string // path; its user may do everything
 	Dir        string // of state and logs; what is put there goes with the cluster
 
-	tier       Tier
-	programs   build.Programs
-	runtime    build.Unpacked
-	pid        int // of a process in the node's namespaces
-	supervisor *exec.Cmd
-	lifeline   io.WriteCloser
-	external   bool
+	state    state
+	child    *exec.Cmd      // the supervisor, if this process started it
+	lifeline io.WriteCloser // of child: closed, it stops the cluster
+	external bool
 }
 
 // existing is the cluster of a kubeconfig that somebody else looks after.
@@ -45,11 +42,11 @@ func existing(kubeconfig string) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is set: %w", KubeconfigVariable, err)
 	}
-	dir, err := os.MkdirTemp("", "tc-")
+	dir, err := os.MkdirTemp("", "toolcrib-")
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Kubeconfig: kubeconfig, Dir: dir, programs: build.Programs{"kubectl": kubectl}, external: true}, nil
+	return &Cluster{Kubeconfig: kubeconfig, Dir: dir, state: state{Programs: build.Programs{"kubectl": kubectl}}, external: true}, nil
 }
 
 // External reports whether the cluster is that of TOOLCRIB_KUBECONFIG, which
@@ -61,10 +58,14 @@ func (c *Cluster) Stop() error {
 	if c.external {
 		return os.RemoveAll(c.Dir)
 	}
-	if err := c.end(); err != nil {
+	end := c.end
+	if c.child == nil {
+		end = c.state.end
+	}
+	if err := end(); err != nil {
 		return fmt.Errorf("stop the cluster in %s: %w", c.Dir, err)
 	}
-	return nil
+	return c.state.forget()
 }
 
 // Kubectl runs kubectl as the administrator and returns its standard output.
@@ -80,7 +81,7 @@ func (c *Cluster) Apply(ctx context.Context, manifests []byte) error {
 }
 
 // KubectlPath is the kubectl that goes with the cluster.
-func (c *Cluster) KubectlPath() string { return c.programs["kubectl"] }
+func (c *Cluster) KubectlPath() string { return c.state.Programs["kubectl"] }
 
 func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, c.KubectlPath(), append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
@@ -97,16 +98,16 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) ([]
 // Load puts an image on the real node, as if it had been pulled. Pods that use
 // it need imagePullPolicy IfNotPresent or Never when its tag is latest.
 func (c *Cluster) Load(ctx context.Context, i image.Image) error {
-	if c.pid == 0 {
+	if c.state.Node == 0 {
 		return fmt.Errorf("load image %s: %w", i.Name, c.noNode())
 	}
 	var archive bytes.Buffer
 	if err := image.Write(&archive, i); err != nil {
 		return err
 	}
-	socket := fmt.Sprintf("/proc/%d/root%s", c.pid, supervisor.Socket)
-	cmd := exec.CommandContext(ctx, c.runtime.Path("usr/bin/ctr"), "-a", socket, "-n", "k8s.io", "images", "import", "-")
-	cmd.Env = append(os.Environ(), c.runtime.Env()...)
+	socket := fmt.Sprintf("/proc/%d/root%s", c.state.Node, supervisor.Socket)
+	cmd := exec.CommandContext(ctx, c.state.Runtime.Path("usr/bin/ctr"), "-a", socket, "-n", "k8s.io", "images", "import", "-")
+	cmd.Env = append(os.Environ(), c.state.Runtime.Env()...)
 	cmd.Stdin = &archive
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("load image %s: %w: %s", i.Name, err, bytes.TrimSpace(out))
@@ -117,10 +118,10 @@ func (c *Cluster) Load(ctx context.Context, i image.Image) error {
 // Dial connects over TCP to the IP and port of a pod or Service, from the real
 // node. It fits http.Transport's DialContext.
 func (c *Cluster) Dial(_ context.Context, _, address string) (net.Conn, error) {
-	if c.pid == 0 {
+	if c.state.Node == 0 {
 		return nil, fmt.Errorf("dial %s: %w", address, c.noNode())
 	}
-	return netns.Dial(c.pid, address)
+	return netns.Dial(c.state.Node, address)
 }
 
 func (c *Cluster) noNode() error {

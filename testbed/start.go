@@ -32,8 +32,9 @@ func Build(ctx context.Context, tier Tier, progress io.Writer) (build.Programs, 
 	return build.Build(ctx, progress, binaries...)
 }
 
-// start starts a cluster under a supervisor; a named one outlives this process.
-func start(ctx context.Context, o Options, named *named) (*Cluster, error) {
+// start starts a cluster under a supervisor; a detached one outlives this
+// process.
+func start(ctx context.Context, o Options, detach bool) (*Cluster, error) {
 	o.Tier = cmp.Or(o.Tier, ControlPlane)
 	if o.Progress == nil {
 		o.Progress = io.Discard
@@ -45,26 +46,31 @@ func start(ctx context.Context, o Options, named *named) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if named != nil {
-		spec.Detach, spec.Keep = true, named.Keep
+	spec.Detach = detach
+	c := &Cluster{
+		Dir: spec.Dir, Kubeconfig: filepath.Join(spec.Dir, supervisor.KubeconfigFile),
+		state: state{Dir: spec.Dir, Tier: o.Tier, Programs: spec.Programs, Runtime: spec.Runtime, Started: time.Now()},
 	}
-	c := &Cluster{Dir: spec.Dir, Kubeconfig: filepath.Join(spec.Dir, supervisor.KubeconfigFile), programs: spec.Programs, runtime: spec.Runtime, tier: o.Tier}
 	if err := c.supervise(ctx, spec, o.Progress); err != nil {
-		return nil, errors.Join(fmt.Errorf("start a cluster with %s: %w", o.Tier, err), os.RemoveAll(spec.Dir))
+		err = fmt.Errorf("start a cluster of tier %s: %w", o.Tier, err)
+		if o.Keep {
+			return nil, fmt.Errorf("%w (logs: %s)", err, spec.Dir)
+		}
+		return nil, errors.Join(err, os.RemoveAll(spec.Dir))
 	}
 	return c, nil
 }
 
 // prepare builds and gathers all that the supervisor needs.
 func prepare(ctx context.Context, o Options) (spec supervisor.Spec, err error) {
-	spec = supervisor.Spec{Tier: string(o.Tier), APIServerArgs: o.APIServerArgs, CrashBackoffMax: o.CrashBackoffMax, Nodes: o.Nodes, Pods: o.Pods}
+	spec = supervisor.Spec{Tier: string(o.Tier), APIServerArgs: o.APIServerArgs, CrashBackoffMax: o.CrashBackoffMax, Nodes: o.Nodes, Pods: o.Pods, Keep: o.Keep}
 	if o.Tier == Scale && o.Nodes == 0 && o.Pods == 0 {
 		spec.Nodes, spec.Pods = 1000, 10000
 	}
 	if spec.Programs, err = Build(ctx, o.Tier, o.Progress); err != nil {
 		return spec, err
 	}
-	if spec.Dir, err = os.MkdirTemp("", "tc-"); err != nil { // short: sockets lie in there
+	if spec.Dir, err = os.MkdirTemp("", supervisor.DirPattern); err != nil { // short: sockets lie in there
 		return spec, err
 	}
 	defer func() {
@@ -80,7 +86,9 @@ func prepare(ctx context.Context, o Options) (spec supervisor.Spec, err error) {
 		spec.Images = filepath.Join(spec.Dir, "images.tar")
 		err = writeNodeImages(ctx, spec)
 	case Scale:
-		spec.Snapshot, err = snapshotFile(spec)
+		var cache string
+		cache, err = build.Cache()
+		spec.Snapshot = filepath.Join(cache, "snapshots", spec.SnapshotName())
 	}
 	return spec, err
 }
@@ -111,7 +119,7 @@ func writeNodeImages(ctx context.Context, spec supervisor.Spec) error {
 // supervise starts the supervisor, tells it what to run and follows it until
 // the cluster is ready.
 func (c *Cluster) supervise(ctx context.Context, spec supervisor.Spec, progress io.Writer) error {
-	stderr, err := os.Create(filepath.Join(spec.Dir, "supervisor.log")) // never our own: a test's caller would wait for it
+	stderr, err := os.Create(filepath.Join(spec.Dir, supervisor.LogFile)) // never our own: a test's caller would wait for it
 	if err != nil {
 		return err
 	}
@@ -130,7 +138,7 @@ func (c *Cluster) supervise(ctx context.Context, spec supervisor.Spec, progress 
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	c.supervisor = cmd
+	c.child, c.state.Supervisor = cmd, cmd.Process.Pid
 	stop := context.AfterFunc(ctx, func() { c.lifeline.Close() }) // it stops and reports why
 	defer stop()
 	if err := json.NewEncoder(c.lifeline).Encode(spec); err != nil {
@@ -156,7 +164,7 @@ func (c *Cluster) follow(out io.Reader, progress io.Writer) error {
 		case e.Error != "":
 			return errors.New(e.Error)
 		case e.Ready:
-			c.pid = e.Pid
+			c.state.Node = e.Pid
 			return nil
 		}
 		fmt.Fprintln(progress, e.Progress)
@@ -164,15 +172,19 @@ func (c *Cluster) follow(out io.Reader, progress io.Writer) error {
 	return cmp.Or(lines.Err(), errors.New("the supervisor ended while it started"))
 }
 
-// end asks the supervisor to take everything down and waits for it.
+// stopTimeout is for a machine that is very busy; a stop takes a second.
+const stopTimeout = 30 * time.Second
+
+// end asks the supervisor, our child, to take everything down and waits for it.
 func (c *Cluster) end() error {
 	c.lifeline.Close()
+	_ = c.child.Process.Signal(syscall.SIGTERM) // one that is detached heeds no lifeline
 	ended := make(chan error, 1)
-	go func() { ended <- c.supervisor.Wait() }()
+	go func() { ended <- c.child.Wait() }()
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(20 * time.Second):
-		return errors.Join(errors.New("the supervisor did not end in 20s"), c.supervisor.Process.Kill())
+	case <-time.After(stopTimeout):
+		return errors.Join(fmt.Errorf("the supervisor did not end in %s", stopTimeout), c.child.Process.Kill())
 	}
 }

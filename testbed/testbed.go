@@ -43,6 +43,7 @@ type Options struct {
 	Nodes, Pods     int           // simulated; Scale has 1,000 and 10,000 if both are zero, Node can have nodes beside its own
 	APIServerArgs   []string      // added to the API server's flags
 	CrashBackoffMax time.Duration // longest wait before a crashed container restarts, from 1s; 5m if zero
+	Keep            bool          // leave the logs in Cluster.Dir at the end
 	Progress        io.Writer     // told what happens; nothing is if nil
 }
 
@@ -58,7 +59,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if path := os.Getenv(KubeconfigVariable); path != "" {
 		return existing(path)
 	}
-	return start(ctx, o, nil)
+	return start(ctx, o, false)
 }
 
 // Main is for TestMain: it starts a cluster, hands it to use, runs the tests

@@ -20,8 +20,8 @@ import (
 	"github.com/toolcrib/toolcrib/testbed/proc"
 )
 
-//go:embed files
-var files embed.FS
+//go:embed files/containerd.toml files/cni.conflist files/kubelet.yaml files/proxy.yaml files/Corefile
+var nodeFiles embed.FS
 
 // startNode starts the namespaces and, from in there, the node; then it makes
 // the API server reachable from outside. It returns the first process inside.
@@ -185,7 +185,7 @@ func (s *supervisor) writeNodeFiles() error {
 		Dir, Root, Cgroup, CNI, Pause, Node, NodeIP string
 		CrashBackoffMax                             time.Duration
 	}{s.Dir, Root, s.cgroup(), s.Runtime.Path("usr/lib/cni"), PauseImage, nodeName, nodeIP, cmp.Or(s.CrashBackoffMax, 5*time.Minute)}
-	templates, err := template.ParseFS(files, "files/*")
+	templates, err := template.ParseFS(nodeFiles, "files/*")
 	if err != nil {
 		return err
 	}

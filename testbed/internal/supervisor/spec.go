@@ -23,7 +23,7 @@ const (
 // Spec says what to run. The supervisor reads it as JSON from its standard
 // input and, unless Detach is set, stops the cluster when that input ends.
 type Spec struct {
-	Dir             string // of all state; removed at the end unless Keep is set
+	Dir             string // of all state; removed at the end, but for logs if Keep is set
 	Tier            string
 	Programs        build.Programs
 	Runtime         build.Unpacked // of Debian packages, for a real node
@@ -53,6 +53,7 @@ const (
 	KubeconfigFile = "kubeconfig"
 	AuditFile      = "log/audit.log"
 	PKIDir         = "pki"
+	LogFile        = "supervisor.log"
 )
 
 // Root is where a real node keeps its state, in its own mount namespace;

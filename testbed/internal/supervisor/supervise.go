@@ -14,9 +14,9 @@ import (
 	"github.com/toolcrib/toolcrib/testbed/proc"
 )
 
-// startTimeout bounds a start on the slowest machine we know; a first Scale
-// start fills a cluster and takes minutes.
-const startTimeout = 10 * time.Minute
+// startTimeout bounds a start on a busy machine; the first one with simulated
+// pods fills a cluster and takes minutes.
+const startTimeout = 20 * time.Minute
 
 // errOver is why a cluster stops when nothing went wrong.
 var errOver = errors.New("the cluster was stopped")
@@ -26,6 +26,7 @@ type supervisor struct {
 	Spec
 	procs  proc.Group
 	events *json.Encoder
+	lock   *os.File // held while this process lives
 }
 
 // Supervise runs the cluster that in describes until it is to stop, reporting
@@ -35,6 +36,10 @@ func Supervise(in io.Reader, out io.Writer) error {
 	decoder := json.NewDecoder(in)
 	if err := decoder.Decode(&s.Spec); err != nil {
 		return fmt.Errorf("read the cluster's spec: %w", err)
+	}
+	if err := s.claim(); err != nil {
+		s.report(Event{Error: err.Error()})
+		return err
 	}
 	ctx, over := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -116,12 +121,20 @@ func (s *supervisor) choosePorts() error {
 	return nil
 }
 
-// stop ends every process and removes what the cluster left.
+// stop ends every process and removes what the cluster left, except for logs
+// that are to be kept.
 func (s *supervisor) stop() error {
-	s.procs.Stop(2 * time.Second)
+	s.procs.Stop(500 * time.Millisecond) // an API server that has lost etcd would take a minute
 	err := removeCgroups(s.cgroup())
-	if s.Keep {
-		return err
+	if !s.Keep {
+		return errors.Join(err, os.RemoveAll(s.Dir))
 	}
-	return errors.Join(err, os.RemoveAll(s.Dir))
+	entries, unread := os.ReadDir(s.Dir)
+	err = errors.Join(err, unread)
+	for _, e := range entries {
+		if e.Name() != "log" && e.Name() != LogFile {
+			err = errors.Join(err, os.RemoveAll(s.path(e.Name())))
+		}
+	}
+	return err
 }
