@@ -203,10 +203,11 @@ func (f *flags) openRecord(std streams) (io.Writer, func(), error) {
 	return file, func() { file.Close() }, nil
 }
 
-// isStdout reports whether file is the file or pipe behind out.
+// isStdout reports whether file is the file or pipe behind out. Both being the
+// null device hurts nobody.
 func isStdout(file *os.File, out io.Writer) bool {
 	stdout, ok := out.(*os.File)
-	if !ok {
+	if !ok || file.Name() == os.DevNull {
 		return false
 	}
 	a, err := file.Stat()

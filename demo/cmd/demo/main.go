@@ -1,0 +1,51 @@
+// Command demo asks a real cluster what a person on call would ask. Without a
+// kubeconfig it builds and starts a cluster of its own, breaks a small shop in
+// it, and leaves both running until demo stop.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/toolcrib/toolcrib/demo"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	var o demo.Options
+	root := &cobra.Command{
+		Use:           "demo",
+		Short:         "Ask a real cluster real questions over MCP",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return demo.Run(cmd.Context(), o, os.Stdin, os.Stdout) },
+	}
+	root.Flags().StringVar(&o.Server, "server", "bin/kubernetes-mcp", "`path` of the kubernetes-mcp to show")
+	root.Flags().BoolVar(&o.Embedded, "embedded", false, "use a cluster of its own even when there is a kubeconfig")
+	root.AddCommand(&cobra.Command{
+		Use:   "stop",
+		Short: "Stop the cluster and the server that the demo left running",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return demo.Stop(cmd.Context(), os.Stdout) },
+	}, &cobra.Command{
+		Use:    "keep SERVER",
+		Short:  "Hold the demo's cluster and server until told to stop",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE:   func(cmd *cobra.Command, args []string) error { return demo.Keep(cmd.Context(), args[0]) },
+	})
+	return root
+}

@@ -1,0 +1,108 @@
+package demo
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say what to show.
+type Options struct {
+	Server   string // path of kubernetes-mcp
+	Embedded bool   // a cluster of the demo's own even when there is a kubeconfig
+}
+
+// Run holds the demo's conversation on out.
+func Run(ctx context.Context, o Options, in *os.File, out *os.File) error {
+	t := &teller{out: out, colour: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+	server, err := filepath.Abs(o.Server)
+	if err != nil {
+		return fmt.Errorf("path of %s: %w", o.Server, err)
+	}
+	if _, err := builtAt(server); err != nil {
+		return err
+	}
+	if kubeconfig := userKubeconfig(); kubeconfig != "" && !o.Embedded {
+		return own(ctx, t, server, kubeconfig, in)
+	}
+	return embedded(ctx, t, server)
+}
+
+// userKubeconfig is the kubeconfig kubectl would use, empty when there is none.
+func userKubeconfig() string {
+	if path := os.Getenv("KUBECONFIG"); path != "" {
+		return path
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(home, ".kube", "config")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// own asks the read-only questions of the cluster a person already has.
+func own(ctx context.Context, t *teller, server, kubeconfig string, in *os.File) error {
+	t.say("There is a kubeconfig: %s", kubeconfig)
+	t.say("The demo can ask that cluster a few questions. It only reads, as you, and changes nothing.")
+	t.say("(make demo DEMO=--embedded uses a cluster of its own instead.)")
+	if isTerminal(in) && !agreed(t, in) {
+		return errors.New("nothing was asked")
+	}
+	process, err := startServer(ctx, server, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer process.stop()
+	if err := t.ask(ctx, process.endpoint, anyQuestions); err != nil {
+		return err
+	}
+	t.say("\nTo use it from your own client:\n\n  claude mcp add toolcrib -- %s", server)
+	return nil
+}
+
+func agreed(t *teller, in io.Reader) bool {
+	fmt.Fprint(t.out, "Ask it? [Y/n] ")
+	line, err := bufio.NewReader(in).ReadString('\n')
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return err == nil && (answer == "" || answer == "y" || answer == "yes")
+}
+
+// embedded asks the shop of a cluster of the demo's own, starting both when
+// they do not run yet.
+func embedded(ctx context.Context, t *teller, server string) error {
+	s, err := readState()
+	if err == nil && s.serves(server) {
+		t.step("the demo's cluster is running already")
+	} else {
+		if err := Stop(ctx, io.Discard); err != nil {
+			return err
+		}
+		if s, err = startKeeper(ctx, t, server); err != nil {
+			return err
+		}
+	}
+	questions := shopQuestions
+	if !s.Shop {
+		t.say("This machine gives no real node (%s), so there are no pods to break; the questions are the general ones.", s.Why)
+		questions = anyQuestions
+	}
+	if err := t.ask(ctx, s.Endpoint, questions); err != nil {
+		return err
+	}
+	t.attach(s.Endpoint, server, s.Kubeconfig)
+	return nil
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
