@@ -15,6 +15,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getPodLogs, b.getPodLogs)
 	mcpkit.Read(ts, getAvailableAPIResources, b.getAvailableAPIResources)
 	mcpkit.Read(ts, getEvents, b.getEvents)
+	mcpkit.Read(ts, top, b.top)
 
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
