@@ -44,6 +44,7 @@ func (b *Backend) cautions(ctx context.Context, p *planned) []string {
 	if p.touches("spec.replicas") {
 		notes = append(notes, b.replicaCautions(ctx, p)...)
 	}
+	notes = append(notes, b.selectorCautions(ctx, p)...)
 	return notes
 }
 

@@ -18,5 +18,9 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, top, b.top)
 
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
+	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
+	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))
+	mcpkit.Write(ts, annotateResource, b.planAnnotate, applied[AnnotateResourceIn](b))
+	mcpkit.Write(ts, removeAnnotation, b.planRemoveAnnotation, applied[RemoveAnnotationIn](b))
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
 }
