@@ -56,6 +56,12 @@ func isMark(s string) bool {
 	return true
 }
 
+// hasMark reports whether there is a mark in s.
+func hasMark(s string) bool {
+	i := strings.Index(s, markPrefix)
+	return i >= 0 && isMark(s[i:min(len(s), i+markLen)])
+}
+
 var pemSpace = strings.NewReplacer(`\n`, "", `\r`, "", "\n", "", "\r", "", " ", "", "\t", "")
 
 // canonical makes one key in PEM the same secret however its lines are wrapped.
@@ -74,6 +80,7 @@ const maxNesting = 8
 
 // text redacts s, which lies depth documents deep in others.
 func (r *Redactor) text(s string, depth int) string {
+	raw := s
 	s = clean(s)
 	if len(s) < 6 { // shorter than the shortest key, separator and value
 		return s
@@ -82,7 +89,11 @@ func (r *Redactor) text(s string, depth int) string {
 		if depth == maxNesting {
 			return r.mark(s)
 		}
-		if out, ok := r.document(s, depth+1); ok {
+		// As it came first: cleaning may break a document's strings.
+		if out, ok := r.document(raw, depth+1); ok {
+			return out
+		}
+		if out, ok := r.document(s, depth+1); ok && raw != s {
 			return out
 		}
 	}
@@ -110,7 +121,7 @@ func (r *Redactor) document(s string, depth int) (string, bool) {
 	r.walk(n, place{depth: depth})
 	after, _ := n.MarshalJSON()
 	if bytes.Equal(before, after) {
-		return s, true
+		return clean(s), true
 	}
 	if strings.Contains(strings.TrimSpace(s), "\n") {
 		var b bytes.Buffer

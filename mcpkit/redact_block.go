@@ -208,11 +208,15 @@ func (r *Redactor) jsonSecrets(s string) string {
 func (t *scanner) hideObject(p int, decode bool) {
 	for p < len(t.s) && t.s[p] != '}' {
 		key, ok := t.flowAt(p, ":")
-		if !ok || key.next >= len(t.s) {
+		if ok && key.next >= len(t.s) {
 			return
 		}
-		v, ok := t.flowAt(key.next+1, ",}")
-		if !ok {
+		var v value
+		if ok {
+			v, ok = t.flowAt(key.next+1, ",}")
+		}
+		if !ok || isMark(key.text+":"+v.text) {
+			t.hideRest(p)
 			return
 		}
 		if v.text != "" && v.text != "null" && v.text != "{" {
@@ -222,6 +226,15 @@ func (t *scanner) hideObject(p int, decode bool) {
 		if p < len(t.s) && t.s[p] == ',' {
 			p++
 		}
+	}
+}
+
+// hideRest redacts what is left of an object that cannot be read.
+func (t *scanner) hideRest(p int) {
+	rest, _, _ := strings.Cut(t.s[p:], "}")
+	if text := strings.TrimSpace(rest); text != "" && !isMark(text) {
+		from := p + strings.Index(rest, text)
+		t.replace(from, from+len(text), t.r.mark(text))
 	}
 }
 

@@ -111,8 +111,8 @@ func attachedFlag(command, arg string) bool {
 
 // short looks at the one-letter flag at s[i:to] of the command on its line.
 func (t *scanner) short(i, to int) int {
-	line := strings.LastIndexByte(t.s[max(t.last, i-200):i], '\n') + 1 + max(t.last, i-200)
-	command := t.s[line:i]
+	command := t.s[max(0, i-200):i]
+	command = command[strings.LastIndexByte(command, '\n')+1:]
 	if to == i+2 && shortFlag(command, t.s[i:to]) {
 		v, ok := t.flagValue(i, to)
 		if !ok || v.text == "" || isPlaceholder(v.text) || isMark(v.text) || v.text[0] == '-' {

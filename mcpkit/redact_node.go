@@ -77,7 +77,7 @@ func (r *Redactor) undress(s string) string {
 // connection redacts a connection string: the secret part where it can be told,
 // else the whole.
 func (r *Redactor) connection(s string) string {
-	if out := r.scan(s); out != s || strings.Contains(s, markPrefix) {
+	if out := r.scan(s); out != s || hasMark(s) {
 		return out
 	}
 	return r.mark(s)

@@ -224,7 +224,7 @@ func (t *scanner) spared(k keyPlace, is noun, v value, p int) (next int, spared 
 		return p, true
 	case is == secretNoun && !looksSecret(v.text) && (prose || k.lineStart && strings.Contains(v.text, " ")):
 		return p, true
-	case prose && !t.prose(is, v):
+	case prose && (!t.prose(is, v) || hasMark(v.text)):
 		return p, true
 	}
 	sentence := k.lineStart && is != passwordNoun && strings.Contains(v.text, " ") && !anySecret(v.text)
