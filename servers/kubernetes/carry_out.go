@@ -35,10 +35,11 @@ func (b *Backend) carryOut(ctx context.Context, plan mcpkit.Plan) (ChangeOut, er
 		return ChangeOut{}, fmt.Errorf("the plan's state is a %T", plan.State)
 	}
 	out := ChangeOut{Table: mcpkit.Table{Columns: []string{"object", "done", "generation", "resource_version"}, Rows: [][]string{}}}
-	var made []*planned
+	made := 0
+	var told []*planned
 	for i, p := range all {
 		if !p.changes() {
-			out.Rows = append(out.Rows, []string{p.String(), "unchanged", "", ""})
+			out.Rows = append(out.Rows, b.row(ctx, p))
 			continue
 		}
 		after, err := b.execute(ctx, *p)
@@ -48,12 +49,15 @@ func (b *Backend) carryOut(ctx context.Context, plan mcpkit.Plan) (ChangeOut, er
 		result := *p // what came of it, which need not be what the dry run said
 		result.after, result.changing = after, nil
 		result.diff = append(difference(ctx, &result, after), p.details...)
-		made = append(made, &result)
+		if result.before != nil && len(result.diff) > 0 { // of a new object the caller knows what it says
+			told = append(told, &result)
+		}
+		made++
 		out.Rows = append(out.Rows, b.row(ctx, &result))
 	}
-	out.Result, out.Diff = fmt.Sprintf("%d of %d objects changed", len(made), len(all)), diffText(made)
+	out.Result, out.Diff = fmt.Sprintf("%d of %d objects changed", made, len(all)), diffText(told)
 	switch {
-	case len(made) == 0:
+	case made == 0:
 		out.Result = "nothing was written: the cluster has it so already"
 	case len(all) == 1:
 		out.Result = "done"
@@ -100,6 +104,9 @@ func movedOn(err error) bool {
 func (b *Backend) row(ctx context.Context, p *planned) []string {
 	if p.action == deleting {
 		return []string{p.String(), b.farewell(ctx, p.change), "", ""}
+	}
+	if !p.changes() {
+		return []string{p.String(), "unchanged", "", p.before.GetResourceVersion()}
 	}
 	done := map[action]string{creating: "created", patching: "patched", applying: "applied"}[p.action]
 	if p.before == nil {
@@ -160,6 +167,9 @@ func translateWrite(err error, ch change) error {
 	doing := string(ch.action) + " " + ch.String()
 	if owned := fieldConflicts(err); len(owned) > 0 {
 		return wrap(mcpkit.Conflict, err, "cannot %s: these fields belong to other managers:\n- %s\nLeave them out of the manifest, or take them over with force_conflicts if the person wants that", doing, strings.Join(owned, "\n- "))
+	}
+	if untyped := "failed to create typed patch object"; apierrors.IsInternalError(err) && strings.Contains(reason(err), untyped) {
+		return wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err)) // the API server calls this its own fault
 	}
 	if apierrors.IsAlreadyExists(err) {
 		return wrap(mcpkit.Conflict, err, "%s exists already; change it with k8s_apply_manifest or k8s_patch_resource", ch)

@@ -1,11 +1,11 @@
 package kubernetes
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,11 +13,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-// fieldManager is the name under which the cluster remembers our fields.
-const fieldManager = "toolcrib"
 
 // action is what a change does to its object.
 type action string
@@ -80,33 +78,92 @@ type planned struct {
 }
 
 // plan rehearses changes in their order and returns what they would do
-// together. The first that the API server refuses fails the plan. A plan whose
+// together. One that the API server refuses fails the plan. A plan whose
 // changes change nothing has no diff, and applying it writes nothing.
 func (b *Backend) plan(ctx context.Context, changes ...change) (mcpkit.Plan, error) {
-	var all []*planned
-	for _, ch := range changes {
-		p, err := b.rehearse(ctx, ch)
-		if err != nil {
-			return mcpkit.Plan{}, err
-		}
-		all = append(all, p)
+	all, err := b.rehearseAll(ctx, changes)
+	if err != nil {
+		return mcpkit.Plan{}, err
 	}
 	return planOf(all), nil
 }
 
+// rehearseAll rehearses every change, so that all that is wrong is said at
+// once. What goes into a namespace that an earlier change creates is rehearsed
+// in another one.
+func (b *Backend) rehearseAll(ctx context.Context, changes []change) ([]*planned, error) {
+	var all []*planned
+	var wrong []error
+	born := map[string]bool{}
+	for _, ch := range changes {
+		if born[ch.namespace] {
+			c, err := b.open()
+			if err != nil {
+				return nil, err
+			}
+			ch.standIn = c.namespace
+			ch.notes = append(ch.notes, fmt.Sprintf("its namespace is new, so it was checked in namespace %q", c.namespace))
+		}
+		p, err := b.rehearse(ctx, ch)
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		if p.t.GroupResource() == (schema.GroupResource{Resource: "namespaces"}) && p.before == nil {
+			born[p.name] = true
+		}
+		all = append(all, p)
+	}
+	return all, together(wrong, len(changes))
+}
+
+// together joins what is wrong with some of several changes.
+func together(wrong []error, of int) error {
+	switch {
+	case len(wrong) == 0:
+		return nil
+	case of == 1:
+		return wrong[0]
+	}
+	kind := mcpkit.Invalid
+	text := fmt.Sprintf("%d of %d objects were refused, so none would be written:", len(wrong), of)
+	for i, err := range wrong {
+		known, ok := errors.AsType[*mcpkit.Error](err)
+		if !ok {
+			return err
+		}
+		if i == 0 {
+			kind = known.Kind
+		}
+		text += "\n- " + known.Text
+	}
+	return &mcpkit.Error{Kind: kind, Text: text, Err: errors.Join(wrong...)}
+}
+
 func planOf(all []*planned) mcpkit.Plan {
 	plan := mcpkit.Plan{Target: targets(all), Diff: diffText(all), State: all}
+	var notes []string
+	about := map[string][]string{} // objects by note
 	for _, p := range all {
 		plan.Seen = append(plan.Seen, p.seen)
 		for _, n := range p.caution {
-			if len(all) > 1 {
-				n = p.String() + ": " + n
+			if about[n] == nil {
+				notes = append(notes, n)
 			}
-			plan.Notes = append(plan.Notes, n)
+			about[n] = append(about[n], p.String())
 		}
 		if p.changes() {
 			plan.Now = append(plan.Now, p.now...)
 		}
+	}
+	for _, n := range notes {
+		if len(all) > 1 {
+			n = short(about[n]) + ": " + n
+		}
+		plan.Notes = append(plan.Notes, n)
 	}
 	return plan
 }
@@ -154,108 +211,6 @@ func (b *Backend) current(ctx context.Context, ch change) (*unstructured.Unstruc
 	return obj, translate(err, "get "+ch.String())
 }
 
-// send makes the request of a change, as a dry run or for real. For real, and
-// where the object was there before, it takes effect only on that very version.
-func (b *Backend) send(ctx context.Context, p planned, rehearsal bool) (*unstructured.Unstructured, error) {
-	c, err := b.open()
-	if err != nil {
-		return nil, err
-	}
-	var dry []string
-	var on *unstructured.Unstructured
-	if rehearsal {
-		dry = []string{metav1.DryRunAll}
-	} else {
-		on = p.before
-	}
-	objects := c.in(p.t, p.namespace)
-	switch p.action {
-	case creating:
-		return objects.Create(ctx, &unstructured.Unstructured{Object: p.object},
-			metav1.CreateOptions{DryRun: dry, FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict})
-	case applying:
-		return b.sendApply(ctx, p, on, dry)
-	case patching:
-		patch, err := bound(p.patchType, p.patch, on)
-		if err != nil {
-			return nil, err
-		}
-		var sub []string
-		if p.subresource != "" {
-			sub = []string{p.subresource}
-		}
-		return objects.Patch(ctx, p.name, p.patchType, patch,
-			metav1.PatchOptions{DryRun: dry, FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}, sub...)
-	default:
-		o := p.options
-		o.DryRun = dry
-		if on != nil {
-			o.Preconditions = &metav1.Preconditions{UID: new(on.GetUID()), ResourceVersion: new(on.GetResourceVersion())}
-		}
-		return nil, objects.Delete(ctx, p.name, o)
-	}
-}
-
-// sendApply applies p's object. An object that was not there is never applied
-// with force: whoever made it meanwhile keeps its fields.
-func (b *Backend) sendApply(ctx context.Context, p planned, on *unstructured.Unstructured, dry []string) (*unstructured.Unstructured, error) {
-	c, err := b.open()
-	if err != nil {
-		return nil, err
-	}
-	obj := &unstructured.Unstructured{Object: p.object}
-	if on != nil {
-		obj = obj.DeepCopy()
-		obj.SetUID(on.GetUID())
-		obj.SetResourceVersion(on.GetResourceVersion())
-	}
-	body, err := obj.MarshalJSON()
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", p, err)
-	}
-	return c.in(p.t, p.namespace).Patch(ctx, p.name, types.ApplyPatchType, body, metav1.PatchOptions{
-		DryRun: dry, FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict, Force: new(p.force && p.before != nil),
-	})
-}
-
-// bound is a patch that takes effect only on the version on of its object: the
-// API server refuses a patch that sets another uid or resource version.
-func bound(t types.PatchType, patch []byte, on *unstructured.Unstructured) ([]byte, error) {
-	if on == nil {
-		return patch, nil
-	}
-	id := map[string]any{"uid": on.GetUID(), "resourceVersion": on.GetResourceVersion()}
-	if t == types.JSONPatchType {
-		var steps []any
-		if err := decodeNumbers(patch, &steps); err != nil {
-			return nil, fmt.Errorf("read patch: %w", err)
-		}
-		for _, field := range sortedKeys(id) {
-			steps = append(steps, map[string]any{"op": "add", "path": "/metadata/" + field, "value": id[field]})
-		}
-		return json.Marshal(steps)
-	}
-	var fields map[string]any
-	if err := decodeNumbers(patch, &fields); err != nil {
-		return nil, fmt.Errorf("read patch: %w", err)
-	}
-	if metadata, ok := fields["metadata"].(map[string]any); ok {
-		for _, field := range sortedKeys(id) {
-			metadata[field] = id[field]
-		}
-	} else {
-		fields["metadata"] = id
-	}
-	return json.Marshal(fields)
-}
-
-// decodeNumbers decodes JSON with its numbers as they are written.
-func decodeNumbers(raw []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	return d.Decode(into)
-}
-
 // version tells apart what a plan can rest on. It is not the resource version:
 // a workload's status moves all the time, and a plan for its spec must outlive
 // that for as long as a person takes to decide.
@@ -272,19 +227,29 @@ func (ch change) version(o *unstructured.Unstructured) string {
 }
 
 // changes reports whether carrying out p would make a difference.
-func (p *planned) changes() bool { return p.action == deleting || p.before == nil || len(p.diff) > 0 }
+func (p *planned) changes() bool {
+	if p.action == deleting { // what is on its way out already can only be hurried
+		return p.before.GetDeletionTimestamp() == nil || p.options.GracePeriodSeconds != nil
+	}
+	return p.before == nil || len(p.diff) > 0
+}
 
 // targets names what a plan is about.
 func targets(all []*planned) string {
 	if len(all) == 1 {
 		return all[0].String()
 	}
-	const named = 3
 	var names []string
-	for _, p := range all[:min(named, len(all))] {
+	for _, p := range all {
 		names = append(names, p.String())
 	}
-	return fmt.Sprintf("%d objects: %s%s", len(all), strings.Join(names, ", "), more(len(all)-named))
+	return fmt.Sprintf("%d objects: %s", len(all), short(names))
+}
+
+// short lists the first few names.
+func short(names []string) string {
+	const shown = 3
+	return strings.Join(names[:min(shown, len(names))], ", ") + more(len(names)-shown)
 }
 
 // changeOf begins a change of the object ref names.

@@ -2,10 +2,8 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -324,54 +322,6 @@ func (d *differ) block(sign string, lines []string) {
 		}
 		d.lines = append(d.lines, "    "+sign+" "+cut(l))
 	}
-}
-
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-var plainText = regexp.MustCompile(`^[A-Za-z_/.][A-Za-z0-9_/.:@=+-]*$`)
-
-func below(path, key string) string {
-	switch {
-	case !plainKey.MatchString(key):
-		return path + "[" + strings.Trim(strconv.Quote(key), `"`) + "]"
-	case path == "":
-		return key
-	}
-	return path + "." + key
-}
-
-// flow writes a value on one line, as YAML would.
-func flow(v any) string {
-	switch v := v.(type) {
-	case map[string]any:
-		var parts []string
-		for _, k := range sortedKeys(v) {
-			parts = append(parts, flow(k)+": "+flow(v[k]))
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	case []any:
-		var parts []string
-		for _, item := range v {
-			parts = append(parts, flow(item))
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	case string:
-		if plainText.MatchString(v) && v != "true" && v != "false" && v != "null" {
-			return v
-		}
-		return strconv.Quote(v)
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(raw)
-}
-
-func cut(s string) string {
-	if len(s) <= 2*valueBytes {
-		return s
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(s[:2*valueBytes], ""), len(s))
 }
 
 // diffText is the diff of a whole plan. It says of each object what happens to

@@ -22,6 +22,8 @@ func translate(err error, doing string) error {
 		return nil
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
+	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), `" cannot `):
+		return wrap(mcpkit.Denied, err, "the cluster's own rules refuse to %s: %s", doing, reason(err))
 	case apierrors.IsForbidden(err):
 		return wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
 	case apierrors.IsUnauthorized(err):

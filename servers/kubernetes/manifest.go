@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -66,7 +67,25 @@ func parseJSON(argument, text string) (any, bool, error) {
 	if len(twice) > 0 {
 		return nil, true, mcpkit.Errorf(mcpkit.Invalid, "%s: %w", argument, twice[0])
 	}
+	if deeper(v, manifestDepth) {
+		return nil, true, mcpkit.Errorf(mcpkit.Invalid, "%s: nested more than %d deep", argument, manifestDepth)
+	}
 	return v, true, nil
+}
+
+// deeper reports whether v nests more than depth levels.
+func deeper(v any, depth int) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, item := range v {
+			if depth == 0 || deeper(item, depth-1) {
+				return true
+			}
+		}
+	case []any:
+		return len(v) > 0 && depth == 0 || slices.ContainsFunc(v, func(item any) bool { return deeper(item, depth-1) })
+	}
+	return false
 }
 
 // unfolding turns YAML nodes into values, counting what it makes.

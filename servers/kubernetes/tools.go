@@ -17,6 +17,8 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getEvents, b.getEvents)
 	mcpkit.Read(ts, top, b.top)
 
+	mcpkit.Write(ts, applyManifest, b.planApply, applied[ApplyManifestIn](b))
+	mcpkit.Write(ts, createResource, b.planCreate, applied[CreateResourceIn](b))
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
 	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))

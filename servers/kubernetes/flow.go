@@ -1,0 +1,60 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var plainText = regexp.MustCompile(`^[A-Za-z0-9_/.][A-Za-z0-9_/.:@=+-]*$`)
+
+// otherThanText is what YAML may read as something else than the text it is.
+var otherThanText = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|null)$`)
+
+func below(path, key string) string {
+	switch {
+	case !plainKey.MatchString(key):
+		return path + "[" + strings.Trim(strconv.Quote(key), `"`) + "]"
+	case path == "":
+		return key
+	}
+	return path + "." + key
+}
+
+// flow writes a value on one line, as YAML would.
+func flow(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		var parts []string
+		for _, k := range sortedKeys(v) {
+			parts = append(parts, flow(k)+": "+flow(v[k]))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case []any:
+		var parts []string
+		for _, item := range v {
+			parts = append(parts, flow(item))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		if _, err := strconv.ParseFloat(v, 64); err != nil && plainText.MatchString(v) && !otherThanText.MatchString(v) {
+			return v
+		}
+		return strconv.Quote(v)
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(raw)
+}
+
+func cut(s string) string {
+	if len(s) <= 2*valueBytes {
+		return s
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(s[:2*valueBytes], ""), len(s))
+}
