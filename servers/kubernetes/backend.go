@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	client "k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	metrics "k8s.io/metrics/pkg/client/clientset/versioned"
@@ -26,6 +28,11 @@ type Config struct {
 	Kubeconfig string // path; wins over everything
 	Context    string // of the kubeconfig; its current context if empty
 	UserAgent  string // what the API server's audit log calls us
+
+	// AllowedURLHosts are the hosts, with their port as it stands in the
+	// URL, that manifests may be fetched from. Without one
+	// k8s_create_resource_from_url does not exist.
+	AllowedURLHosts []string
 }
 
 // Backend is one cluster. Its clients are made at first use, so that a server
@@ -35,6 +42,8 @@ type Backend struct {
 	open  func() (*clients, error)
 	types typeIndex
 	now   func() time.Time
+
+	fetchTLS *tls.Config // for fetching manifests; the system's roots if nil
 }
 
 // clients are the ways in, all over one connection pool.
@@ -47,6 +56,7 @@ type clients struct {
 	typed     client.Interface
 	discovery discovery.DiscoveryInterfaceWithContext
 	metrics   metrics.Interface
+	metadata  metadata.Interface // objects without what is in them
 }
 
 // New returns the cluster cfg names. It does not connect: what is wrong with
@@ -102,6 +112,9 @@ func newClients(config *rest.Config, namespace string) (*clients, error) {
 	}
 	if c.metrics, err = metrics.NewForConfigAndClient(config, hc); err != nil {
 		return nil, fmt.Errorf("metrics client: %w", err)
+	}
+	if c.metadata, err = metadata.NewForConfigAndClient(config, hc); err != nil {
+		return nil, fmt.Errorf("metadata client: %w", err)
 	}
 	c.rest = c.typed.Discovery().RESTClient()
 	c.discovery = discovery.ToDiscoveryInterfaceWithContext(c.typed.Discovery())

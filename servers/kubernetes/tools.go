@@ -19,6 +19,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 
 	mcpkit.Write(ts, applyManifest, b.planApply, applied[ApplyManifestIn](b))
 	mcpkit.Write(ts, createResource, b.planCreate, applied[CreateResourceIn](b))
+	mcpkit.Destroy(ts, deleteResource, b.planDelete, applied[DeleteResourceIn](b))
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
 	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))
