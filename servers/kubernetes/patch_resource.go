@@ -49,10 +49,16 @@ func (b *Backend) planPatchOf(ctx context.Context, in PatchResourceIn, subresour
 		return mcpkit.Plan{}, err
 	}
 	ch.patch, ch.subresource = patch, subresource
+	if subresource == "status" {
+		ch.notes = []string{"its controller writes the status and may write over this"}
+	}
 	ch.patchType = map[string]types.PatchType{
 		"strategic": types.StrategicMergePatchType, "merge": types.MergePatchType, "json": types.JSONPatchType,
 	}[cmp.Or(in.PatchType, "strategic")]
 	plan, err := b.plan(ctx, ch)
+	if subresource != "" && apierrors.IsNotFound(err) {
+		return plan, mcpkit.Errorf(mcpkit.Invalid, "%s have no %s of their own; use k8s_patch_resource", ch.t, subresource)
+	}
 	if ch.patchType == types.JSONPatchType && apierrors.IsInvalid(err) && strings.HasSuffix(err.Error(), genericRefusal) {
 		return plan, wrap(mcpkit.Invalid, err, "the operations do not fit %s: a test fails, or a path they remove, replace or test is not there", ch)
 	}

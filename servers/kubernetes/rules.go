@@ -53,3 +53,16 @@ func changeable(verbs ...string) []mcpkit.Rule {
 		grant("networking.k8s.io", "ingresses", "networkpolicies"),
 	}
 }
+
+// statusChangeable grants patching the status of the same types, as far as
+// they have one, and reading their objects.
+var statusChangeable = append(changeable(),
+	mcpkit.Rule{Groups: []string{""}, Verbs: []string{"patch"}, Resources: []string{"namespaces/status", "persistentvolumeclaims/status",
+		"persistentvolumes/status", "pods/status", "replicationcontrollers/status", "resourcequotas/status", "services/status"}},
+	mcpkit.Rule{Groups: []string{"apps"}, Verbs: []string{"patch"}, Resources: []string{"daemonsets/status", "deployments/status",
+		"replicasets/status", "statefulsets/status"}},
+	mcpkit.Rule{Groups: []string{"batch"}, Verbs: []string{"patch"}, Resources: []string{"cronjobs/status", "jobs/status"}},
+	mcpkit.Rule{Groups: []string{"autoscaling"}, Verbs: []string{"patch"}, Resources: []string{"horizontalpodautoscalers/status"}},
+	mcpkit.Rule{Groups: []string{"policy"}, Verbs: []string{"patch"}, Resources: []string{"poddisruptionbudgets/status"}},
+	mcpkit.Rule{Groups: []string{"networking.k8s.io"}, Verbs: []string{"patch"}, Resources: []string{"ingresses/status"}},
+)

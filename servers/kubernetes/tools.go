@@ -21,9 +21,13 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Write(ts, createResource, b.planCreate, applied[CreateResourceIn](b))
 	mcpkit.Destroy(ts, deleteResource, b.planDelete, applied[DeleteResourceIn](b))
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
+	mcpkit.Write(ts, patchStatus, b.planPatchStatus, applied[PatchStatusIn](b))
 	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
 	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))
 	mcpkit.Write(ts, annotateResource, b.planAnnotate, applied[AnnotateResourceIn](b))
 	mcpkit.Write(ts, removeAnnotation, b.planRemoveAnnotation, applied[RemoveAnnotationIn](b))
+	if len(b.cfg.AllowedURLHosts) > 0 {
+		mcpkit.Write(ts, createResourceFromURL, b.planCreateFromURL, applied[CreateResourceFromURLIn](b))
+	}
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
 }

@@ -17,6 +17,7 @@ func main() {
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&cfg.Kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster; wins over KUBECONFIG and over the cluster the server runs in")
 			f.StringVar(&cfg.Context, "context", "", "`context` of the kubeconfig; its current context if absent")
+			f.StringSliceVar(&cfg.AllowedURLHosts, "allowed-url-hosts", nil, "`hosts` that k8s_create_resource_from_url may fetch manifests from over https, exactly as in the URL; without one that tool does not exist")
 		},
 		Register: func(ts *mcpkit.Toolset) error {
 			kubernetes.Register(ts, kubernetes.New(cfg))
