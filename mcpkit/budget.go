@@ -68,8 +68,17 @@ func fit(root *node, out any, t *tool, max int) (bool, error) {
 	return false, Errorf(TooLarge, "%s", text)
 }
 
-// size is how many bytes the answer takes, as text and as structured result.
-func (b *budgeter) size() int { return len(render(b.root)) + b.root.size() }
+// size is how many bytes the answer takes now.
+func (b *budgeter) size() int { return answerSize(b.root) }
+
+// answerSize is how many bytes an answer takes, as text and as structured
+// result. Many JSON encoders write < > & as six bytes: a client that encodes
+// the result again must not find it larger than promised.
+func answerSize(root *node) int {
+	structured := root.String()
+	escaped := strings.Count(structured, "<") + strings.Count(structured, ">") + strings.Count(structured, "&")
+	return len(render(root)) + len(structured) + 5*escaped
+}
 
 // saidCuts is how many cuts an answer names one by one.
 const saidCuts = 5

@@ -105,7 +105,7 @@ func requireFits(t *testing.T, o manyOut, max int) {
 	root, err := toNode(o)
 	require.NoError(t, err)
 	root.conform(tool.output)
-	whole := len(render(root)) + root.size()
+	whole := answerSize(root)
 	cut, err := fit(root, o, tool, max)
 	if err != nil {
 		var known *Error
@@ -116,7 +116,7 @@ func requireFits(t *testing.T, o manyOut, max int) {
 	}
 	raw, err := root.MarshalJSON()
 	require.NoError(t, err)
-	require.LessOrEqual(t, len(render(root))+len(raw), max)
+	require.LessOrEqual(t, answerSize(root), max)
 	var any any
 	require.NoError(t, json.Unmarshal(raw, &any))
 	require.NoError(t, schema.Validate(any))
@@ -203,7 +203,7 @@ func TestLogsKeepTheirEnd(t *testing.T) {
 	kept := root.get("log").text
 	require.True(t, strings.HasSuffix(kept, "line 999\nthe cause"), kept)
 	require.Equal(t, fmt.Sprintf("log: %d of 1001 lines shown; name a namespace", strings.Count(kept, "\n")+1), root.get("left_out").text)
-	require.Greater(t, len(render(root))+root.size(), 1800, "the budget is used")
+	require.Greater(t, answerSize(root), 1800, "the budget is used")
 }
 
 func TestAResultThatCannotBeCutIsTooLarge(t *testing.T) {

@@ -36,7 +36,7 @@ func run(server string, rounds int) error {
 		Kubectl:    cluster.KubectlPath(),
 		Server:     server,
 		Rounds:     rounds,
-		Namespace:  "default",
+		Namespace:  "scale-1",
 		Selector:   "app=app-1",
 	})
 }
