@@ -227,9 +227,12 @@ func (t *scanner) spared(k keyPlace, is noun, v value, p int) (next int, spared 
 	case prose && (!t.prose(is, v) || hasMark(v.text)):
 		return p, true
 	}
-	sentence := k.lineStart && is != passwordNoun && strings.Contains(v.text, " ") && !anySecret(v.text)
-	return p, sentence
+	first, _, words := strings.Cut(v.text, " ")
+	return p, words && k.lineStart && is != passwordNoun && (!anySecret(v.text) || schemaTypes[first])
 }
+
+// schemaTypes begin a line that describes a field instead of giving its value.
+var schemaTypes = setOf("string", "integer", "number", "boolean", "object", "array")
 
 // hideAs redacts a value found to be secret, in the way of its kind.
 func (t *scanner) hideAs(k keyPlace, is noun, v value) int {

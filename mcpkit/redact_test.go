@@ -150,6 +150,7 @@ var harmless = []string{
 	`Successfully rotated secret: shop/db-password version: 3`,
 	`push key/cert pair for secret: kubernetes://web-tls`,
 	"tokens:\n- name: web\n- web-token-x7k2p\n",
+	"spec.maxTokens: integer  minimum=1\nspec.apiKeySecret: string",
 	`Bearer authentication is not supported`,
 	`Basic authentication failed`,
 	"Name: web\nMountable secrets:   <none>\nTokens:              web-token-x7k2p\nEvents: <none>",
