@@ -122,7 +122,7 @@ func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
 	})
 	token, err := c.typed.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	return New(Config{Kubeconfig: tokenKubeconfig(t, token.Status.Token), UserAgent: "kubernetes-mcp/test"})
+	return New(Config{Kubeconfig: tokenKubeconfig(t, token.Status.Token), UserAgent: "kubernetes-mcp/" + ns})
 }
 
 // tokenKubeconfig writes a kubeconfig for the test cluster with another token.
