@@ -39,6 +39,9 @@ func essence(o *unstructured.Unstructured, subresource string) map[string]any {
 	if subresource != "status" {
 		delete(out, "status")
 	}
+	if spec, ok := out["spec"].(map[string]any); ok && subresource == "scale" && spec["replicas"] == nil {
+		spec["replicas"] = int64(0) // which a Scale leaves out
+	}
 	return out
 }
 

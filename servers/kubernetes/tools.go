@@ -22,6 +22,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Destroy(ts, deleteResource, b.planDelete, applied[DeleteResourceIn](b))
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Write(ts, patchStatus, b.planPatchStatus, applied[PatchStatusIn](b))
+	mcpkit.Write(ts, scale, b.planScale, applied[ScaleIn](b))
 	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
 	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))
 	mcpkit.Write(ts, annotateResource, b.planAnnotate, applied[AnnotateResourceIn](b))
@@ -30,4 +31,6 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 		mcpkit.Write(ts, createResourceFromURL, b.planCreateFromURL, applied[CreateResourceFromURLIn](b))
 	}
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
+	mcpkit.Write(ts, cordonNode, b.planCordon, applied[NodeIn](b))
+	mcpkit.Write(ts, uncordonNode, b.planUncordon, applied[NodeIn](b))
 }
