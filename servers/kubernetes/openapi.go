@@ -18,12 +18,12 @@ import (
 // dropped with the call: they take megabytes, and change with every CRD.
 type schemas struct {
 	groups map[string]openapi.GroupVersionWithContext
-	read   map[schema.GroupVersion]document
+	read   map[schema.GroupVersion]definitions
 }
 
-// document holds the schemas of a group version by name. Each is decoded when
+// definitions are the schemas of a group version by name. Each is decoded when
 // it is first looked at.
-type document map[string]*component
+type definitions map[string]*component
 
 type component struct {
 	raw     json.RawMessage
@@ -39,12 +39,12 @@ func (b *Backend) schemas(ctx context.Context) (*schemas, error) {
 	if err != nil {
 		return nil, translate(err, "read the API's schemas")
 	}
-	return &schemas{groups, map[schema.GroupVersion]document{}}, nil
+	return &schemas{groups, map[schema.GroupVersion]definitions{}}, nil
 }
 
 // of is the schema of a type's objects.
 func (s *schemas) of(ctx context.Context, t resourceType) (shape, error) {
-	doc, err := s.document(ctx, t.GroupVersion())
+	doc, err := s.definitions(ctx, t.GroupVersion())
 	if err != nil {
 		return shape{}, err
 	}
@@ -56,7 +56,7 @@ func (s *schemas) of(ctx context.Context, t resourceType) (shape, error) {
 	return shape{}, mcpkit.Errorf(mcpkit.NotFound, "the API server publishes no schema of %s in %s", t.Kind, t.GroupVersion())
 }
 
-func (s *schemas) document(ctx context.Context, gv schema.GroupVersion) (document, error) {
+func (s *schemas) definitions(ctx context.Context, gv schema.GroupVersion) (definitions, error) {
 	if doc, ok := s.read[gv]; ok {
 		return doc, nil
 	}
@@ -80,7 +80,7 @@ func (s *schemas) document(ctx context.Context, gv schema.GroupVersion) (documen
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the schemas of %s cannot be read: %w", gv, err)
 	}
-	doc := document{}
+	doc := definitions{}
 	for name, raw := range all.Components.Schemas {
 		doc[name] = &component{raw: raw}
 	}
@@ -116,13 +116,13 @@ func (c *component) schema() *spec.Schema {
 // shape is a schema with its references followed.
 type shape struct {
 	*spec.Schema
-	doc  document
+	doc  definitions
 	name string // of the component it is, if it is one
 }
 
 // shape follows references. The API server wraps one in allOf where it adds a
 // description or a default.
-func (d document) shape(s *spec.Schema) shape {
+func (d definitions) shape(s *spec.Schema) shape {
 	if s == nil {
 		s = &spec.Schema{}
 	}
