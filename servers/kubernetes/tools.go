@@ -17,6 +17,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, explainResource, b.explainResource)
 	mcpkit.Read(ts, getEvents, b.getEvents)
 	mcpkit.Read(ts, top, b.top)
+	mcpkit.Read(ts, getRollout, b.getRollout)
 
 	mcpkit.Write(ts, applyManifest, b.planApply, applied[ApplyManifestIn](b))
 	mcpkit.Write(ts, createResource, b.planCreate, applied[CreateResourceIn](b))
