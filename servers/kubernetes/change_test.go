@@ -3,12 +3,15 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	"github.com/toolcrib/toolcrib/testbed"
+	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -45,6 +48,7 @@ type gatedWrite struct {
 	after   string
 	disturb func()        // makes the plan stale; undone by restore
 	restore func()        // brings back what state was
+	writes  []string      // what the API server's audit log shows once accepted; one write of any kind if nil
 	again   string        // what a repeated call answers; a no-op if empty
 	rules   []mcpkit.Rule // besides the tool's own, such as for what an operator adds
 }
@@ -56,6 +60,7 @@ type gatedWrite struct {
 func requireGated(t *testing.T, w gatedWrite) {
 	t.Helper()
 	b := granted(t, append(w.rules, w.tool.Rules...)...)
+	log := watched(t, b)
 	require.Equal(t, w.before, w.state(), "before anything")
 
 	mute := serve(t, b, mcpkit.AccessWrite, nil).Call(w.tool.Name, w.args)
@@ -80,11 +85,13 @@ func requireGated(t *testing.T, w gatedWrite) {
 	require.Contains(t, stale.Text, "conflict: ")
 	w.restore()
 	require.Equal(t, w.before, w.state(), "stale")
+	log.require(t, []string{})
 
 	yes := &person{says: "accept"}
 	done := writing(t, b, yes).Call(w.tool.Name, w.args)
 	require.False(t, done.IsError, done.Text)
 	require.Equal(t, w.after, w.state(), "accepted")
+	log.require(t, w.writes)
 
 	idle := &person{says: "accept"}
 	again := writing(t, b, idle).Call(w.tool.Name, w.args)
@@ -96,6 +103,57 @@ func requireGated(t *testing.T, w gatedWrite) {
 		require.Contains(t, again.Text, w.again)
 	}
 	require.Equal(t, w.after, w.state(), "again")
+	log.require(t, []string{})
+}
+
+// witness is the API server's audit log, as far as it is about one user.
+type witness struct {
+	user string
+	mark testbed.AuditMark
+}
+
+func watched(t *testing.T, b *Backend) *witness {
+	t.Helper()
+	if cluster().External() {
+		return nil // somebody else's cluster, whose audit log is not ours to read
+	}
+	c, err := b.open()
+	require.NoError(t, err)
+	me, err := c.typed.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	mark, err := cluster().AuditMark()
+	require.NoError(t, err)
+	return &witness{me.Status.UserInfo.Username, mark}
+}
+
+// require checks which writes the user has made since it was last asked, dry
+// runs and refused ones apart: exactly these, or any single one if want is nil.
+func (w *witness) require(t *testing.T, want []string) {
+	t.Helper()
+	if w == nil {
+		return
+	}
+	events, err := cluster().Audit(w.mark)
+	require.NoError(t, err)
+	w.mark, err = cluster().AuditMark()
+	require.NoError(t, err)
+	got := []string{}
+	for _, e := range events {
+		reads := slices.Contains([]string{"get", "list", "watch"}, e.Verb) || strings.HasPrefix(e.Resource, "selfsubject")
+		if e.User != w.user || e.Stage != "ResponseComplete" || reads || e.Code >= 400 || strings.Contains(e.RequestURI, "dryRun=All") {
+			continue
+		}
+		resource := e.Resource
+		if e.Subresource != "" {
+			resource += "/" + e.Subresource
+		}
+		got = append(got, e.Verb+" "+resource+" "+e.Name)
+	}
+	if want == nil {
+		require.Len(t, got, 1)
+		return
+	}
+	require.Equal(t, want, got)
 }
 
 // requireDenied checks that a write the server's role does not allow fails
