@@ -3,6 +3,9 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 )
 
 // person answers every question alike and remembers what they were asked.
@@ -252,6 +256,94 @@ func TestChangeOutlivesAStatusThatMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "+ spec.paused: true", out.Diff)
 	require.Equal(t, "true", at(t, "deploy", ns, "web", "spec.paused"))
+}
+
+func TestChangeRefusesWhatIsNoName(t *testing.T) {
+	t.Parallel()
+	s := writing(t, admin(t), &person{says: "accept"})
+	for _, name := range []string{"", "..", "a/b", "a%2fb"} {
+		for _, c := range []struct {
+			tool string
+			args map[string]any
+		}{
+			{"k8s_delete_resource", map[string]any{"resource_type": "cm", "resource_name": name}},
+			{"k8s_patch_resource", map[string]any{"resource_type": "cm", "resource_name": name, "patch": "{}"}},
+			{"k8s_apply_manifest", map[string]any{"manifest": `{apiVersion: v1, kind: ConfigMap, metadata: {name: "` + name + `"}}`}},
+			{"k8s_create_resource", map[string]any{"yaml_content": `{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}`, "namespace": name + "/"}},
+		} {
+			a := s.Call(c.tool, c.args)
+			require.True(t, a.IsError, c.args)
+			require.Regexp(t, "^invalid: .*(is not a name|resource_name is empty|has no metadata.name)", a.Text, c.tool)
+		}
+	}
+}
+
+func TestChangeOfManyFieldsIsShownInPart(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}`)
+	var patch strings.Builder
+	patch.WriteString("data:\n")
+	for i := range 300 {
+		fmt.Fprintf(&patch, "  key%03d: %s\n", i, strings.Repeat("v", 200))
+	}
+	p := &person{says: "accept"}
+	a := writing(t, admin(t), p).Call("k8s_patch_resource", map[string]any{"resource_type": "cm", "resource_name": "cm", "namespace": ns, "patch": patch.String()})
+	require.Contains(t, p.asked[0], "bytes shown)")
+	require.Less(t, len(p.asked[0]), 10<<10)
+	var out ChangeOut
+	a.Into(t, &out)
+	require.True(t, out.Truncated)
+	require.NotEmpty(t, out.LeftOut)
+	require.LessOrEqual(t, a.Bytes, mcpkit.DefaultMaxResultBytes)
+	require.Len(t, live(t, "cm", ns, "cm").Object["data"], 300)
+}
+
+// broken carries out requests and then loses the answer of those that write.
+type broken struct{ next http.RoundTripper }
+
+func (b broken) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.next.RoundTrip(r)
+	if err == nil && r.Method != http.MethodGet && !strings.Contains(r.URL.RawQuery, "dryRun") {
+		res.Body.Close()
+		return nil, errors.New("connection reset by peer")
+	}
+	return res, err
+}
+
+func TestChangeWithoutAnAnswerIsNotCalledUndone(t *testing.T) {
+	t.Parallel()
+	ns, b := namespace(t), admin(t)
+	c, err := b.open()
+	require.NoError(t, err)
+	config := rest.CopyConfig(c.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return broken{next} })
+	c, err = newClients(config, "default")
+	require.NoError(t, err)
+	b.open = func() (*clients, error) { return c, nil }
+	_, err = b.carryOut(t.Context(), patched(t, b, ns))
+	require.EqualError(t, err, `unavailable: the answer to patch configmaps "cm" in namespace "`+ns+`" got lost, so whether it was done is not known; look before you try again`)
+	require.Equal(t, `{"a":"2"}`, at(t, "cm", ns, "cm", "data"))
+}
+
+func TestWriteRoleHoldsNothingThatOpensOthers(t *testing.T) {
+	t.Parallel()
+	ts := mcpkit.NewToolset()
+	Register(ts, New(Config{AllowedURLHosts: []string{"example.com"}}))
+	for _, r := range ts.Rules(mcpkit.AccessWrite) {
+		for _, list := range [][]string{r.Groups, r.Resources, r.Verbs} {
+			require.NotContains(t, list, "*")
+		}
+		for _, group := range []string{"rbac.authorization.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "certificates.k8s.io"} {
+			require.NotContains(t, r.Groups, group)
+		}
+		for _, resource := range []string{"secrets", "serviceaccounts/token"} {
+			require.NotContains(t, r.Resources, resource)
+		}
+		for _, verb := range []string{"escalate", "bind", "impersonate", "deletecollection"} {
+			require.NotContains(t, r.Verbs, verb)
+		}
+	}
 }
 
 func TestChangesStopAtTheFirstRefusal(t *testing.T) {
