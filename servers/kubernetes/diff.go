@@ -39,9 +39,6 @@ func essence(o *unstructured.Unstructured, subresource string) map[string]any {
 	if subresource != "status" {
 		delete(out, "status")
 	}
-	if spec, ok := out["spec"].(map[string]any); ok && subresource == "scale" && spec["replicas"] == nil {
-		spec["replicas"] = int64(0) // which a Scale leaves out
-	}
 	return out
 }
 
@@ -327,11 +324,10 @@ func (d *differ) block(sign string, lines []string) {
 	}
 }
 
-// diffText is the diff of a whole plan, and how many of its lines that leaves
-// out. It says of every object what happens to it.
-func diffText(all []*planned) (string, int) {
+// diffText is the diff of a whole plan. It says of each object what happens to
+// it, and how many lines it does not show.
+func diffText(all []*planned) string {
 	var b strings.Builder
-	left := 0
 	var changed []*planned
 	for _, p := range all {
 		if p.changes() {
@@ -348,13 +344,12 @@ func diffText(all []*planned) (string, int) {
 		for i, line := range p.diff {
 			if i == room {
 				fmt.Fprintf(&b, "%s… %d more lines\n", indent, len(p.diff)-i)
-				left += len(p.diff) - i
 				break
 			}
 			b.WriteString(indent + line + "\n")
 		}
 	}
-	return strings.TrimRight(b.String(), "\n"), left
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // sign is how a diff marks what happens to the object as a whole.

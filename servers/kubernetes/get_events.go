@@ -126,8 +126,8 @@ func (b *Backend) eachEvent(ctx context.Context, namespace, fieldSelector string
 }
 
 // eventKey is what makes events one group: the same was said of objects of the
-// same kind, numbers, ids and the objects' own names apart.
-type eventKey struct{ kind, namespace, severity, reason, message string }
+// same kind and the same part of it, numbers, ids and the objects' own names apart.
+type eventKey struct{ kind, part, namespace, severity, reason, message string }
 
 // eventGroup is how often it was said, of whom, and when.
 type eventGroup struct {
@@ -158,7 +158,7 @@ func (e *eventTally) add(ev *corev1.Event) {
 		return
 	}
 	o := ev.InvolvedObject
-	k := eventKey{o.Kind, o.Namespace, ev.Type, ev.Reason, gist(ev.Message, o.Name)}
+	k := eventKey{o.Kind, partOf(ev), o.Namespace, ev.Type, ev.Reason, gist(ev.Message, o.Name)}
 	g := e.groups[k]
 	if g == nil {
 		g = &eventGroup{eventKey: k, objects: map[string]bool{}, first: first}

@@ -1,0 +1,129 @@
+package kubernetes
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+func template(t testing.TB, text string) mcpkit.Object {
+	t.Helper()
+	var o mcpkit.Object
+	require.NoError(t, yaml.Unmarshal([]byte(text), &o))
+	return mcpkit.Redact(t.Context(), o)
+}
+
+func TestTemplateChangesNameEveryField(t *testing.T) {
+	before := template(t, `
+metadata: {labels: {app: web, pod-template-hash: aaa}, annotations: {prometheus.io/scrape: "true"}}
+spec:
+  serviceAccountName: web
+  initContainers: [{name: migrate, image: "migrate:1"}]
+  containers:
+  - {name: log, image: "log:1"}
+  - name: main
+    image: shop:1
+    args: [--level, info]
+    env: [{name: MODE, value: fast}, {name: DB_PASSWORD, value: correct-horse-battery}, {name: REGION, valueFrom: {configMapKeyRef: {name: a, key: region}}}, {name: GONE, value: x}]
+    resources: {limits: {memory: 64Mi}}
+    readinessProbe: {httpGet: {path: /ready, port: 80}}
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, emptyDir: {}}, {name: conf, configMap: {name: conf-1}}]
+`)
+	after := template(t, `
+metadata: {labels: {app: web, pod-template-hash: bbb}, annotations: {prometheus.io/scrape: "false"}}
+spec:
+  serviceAccountName: robot
+  initContainers: [{name: migrate, image: "migrate:2"}]
+  containers:
+  - name: main
+    image: shop:2
+    args: [--level, debug]
+    env: [{name: NEW, value: why}, {name: MODE, value: slow}, {name: DB_PASSWORD, value: another-horse-staple}, {name: REGION, valueFrom: {configMapKeyRef: {name: b, key: region}}}]
+    resources: {limits: {memory: 128Mi}}
+    readinessProbe: {httpGet: {path: /healthz, port: 80}}
+    volumeMounts: [{name: data, mountPath: /data}]
+  - {name: log, image: "log:1"}
+  volumes: [{name: data, emptyDir: {}}, {name: conf, configMap: {name: conf-2}}]
+`)
+	changes := templateChanges(before, after)
+	mark := `redacted:[0-9a-f]{8}`
+	var kept []string
+	for _, line := range changes {
+		if strings.Contains(line, "DB_PASSWORD") {
+			require.Regexp(t, `^container main env DB_PASSWORD: `+mark+` -> `+mark+`$`, line)
+			continue
+		}
+		kept = append(kept, line)
+	}
+	require.Equal(t, []string{
+		"container main image: shop:1 -> shop:2",
+		"init container migrate image: migrate:1 -> migrate:2",
+		"container main args: --level info -> --level debug",
+		"container main env GONE: removed, was x",
+		"container main env MODE: fast -> slow",
+		"container main env NEW: added why",
+		"container main env REGION.valueFrom.configMapKeyRef.name: a -> b",
+		"container main readinessProbe.httpGet.path: /ready -> /healthz",
+		"container main resources.limits.memory: 64Mi -> 128Mi",
+		"serviceAccountName: web -> robot",
+		"volume conf configMap.name: conf-1 -> conf-2",
+		"annotation prometheus.io/scrape: true -> false",
+	}, kept)
+	require.Empty(t, templateChanges(after, after))
+}
+
+func TestNodeFaults(t *testing.T) {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}
+	n.Spec.Unschedulable = true
+	n.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: new(ago(time.Hour)), FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:unschedulable":{}}}`)}}
+	n.Status.Conditions = []corev1.NodeCondition{
+		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, Reason: "KubeletHasInsufficientMemory", LastTransitionTime: ago(time.Minute)},
+		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse},
+		{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", LastTransitionTime: ago(5 * time.Minute), LastHeartbeatTime: ago(6 * time.Minute)},
+	}
+	faults := nodeFaults(n, noon)
+	worstFirst(faults)
+	require.Len(t, faults, 3)
+	require.Equal(t, "node node-1 is not ready since 5m: NodeStatusUnknown", faults[0].What)
+	require.Equal(t, []string{"Kubelet stopped posting node status.", "last heard of 6m ago"}, faults[0].Evidence)
+	require.Equal(t, "node node-1 has MemoryPressure since 60s: KubeletHasInsufficientMemory", faults[1].What)
+	require.Equal(t, "node node-1 is cordoned (by kubectl at 2026-01-02T11:00:00Z)", faults[2].What)
+}
+
+func TestAutoscalerFaults(t *testing.T) {
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
+	h.Spec.MaxReplicas = 5
+	h.Status.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{
+		{Type: autoscalingv2.AbleToScale, Status: corev1.ConditionTrue, Reason: "SucceededGetScale"},
+		{Type: autoscalingv2.ScalingActive, Status: corev1.ConditionFalse, Reason: "FailedGetResourceMetric", Message: "missing request for cpu in container main of Pod web-0"},
+		{Type: autoscalingv2.ScalingLimited, Status: corev1.ConditionTrue, Reason: "TooManyReplicas"},
+	}
+	faults := autoscalerFaults(h)
+	require.Len(t, faults, 2)
+	require.Equal(t, warning, faults[0].Severity)
+	require.Equal(t, "HorizontalPodAutoscaler web cannot get its metrics: FailedGetResourceMetric", faults[0].What)
+	require.Contains(t, faults[0].Next, "must set the request")
+	require.Equal(t, "HorizontalPodAutoscaler web is at its limit of 5 replicas and wants more", faults[1].What)
+	require.Equal(t, info, faults[1].Severity)
+}
+
+func TestLastWriterIsOfTheField(t *testing.T) {
+	entries := []metav1.ManagedFieldsEntry{
+		{Manager: "helm", Time: new(ago(time.Hour)), FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{},"f:template":{}}}`)},
+		{Manager: "kubectl", Subresource: "scale", Time: new(ago(time.Minute)), FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)},
+		{Manager: "kube-controller-manager", Subresource: "status", Time: new(ago(0)), FieldsV1: metav1.NewFieldsV1(`{"f:status":{}}`)},
+		{Manager: "broken", Time: new(ago(0)), FieldsV1: metav1.NewFieldsV1(`{"f:spec"`)},
+	}
+	require.Equal(t, "kubectl (scale)", writer(lastWriter(entries, "f:spec", "f:replicas")))
+	require.Equal(t, "helm", writer(lastWriter(entries, "f:spec", "f:template")))
+	require.Nil(t, lastWriter(entries, "f:data"))
+	require.Equal(t, "unknown", writer(nil))
+}
