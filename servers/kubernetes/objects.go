@@ -9,7 +9,7 @@ import (
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	pathname "k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
@@ -157,7 +157,7 @@ func (b *Backend) requireNamespace(ctx context.Context, namespace string) error 
 // is built from it.
 func checkNames(names ...string) error {
 	for _, n := range names {
-		if faults := pathname.IsValidPathSegmentName(n); len(faults) > 0 {
+		if faults := content.IsPathSegmentName(n); len(faults) > 0 {
 			return mcpkit.Errorf(mcpkit.Invalid, "%s is not a name: it %s", shown(n), strings.Join(faults, ", it "))
 		}
 	}

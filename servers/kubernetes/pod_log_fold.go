@@ -63,7 +63,6 @@ func (t *logTail) add(l logLine) {
 type foldWords struct {
 	fixed  string
 	values []string
-	times  string
 }
 
 // stamps are the times that programs put into their lines.

@@ -87,14 +87,15 @@ func (b *Backend) resolve(ctx context.Context, name string) (resourceType, error
 	if name == "" || strings.ContainsAny(name, "/, \t\n?#%") {
 		return resourceType{}, mcpkit.Errorf(mcpkit.Invalid, "%q is not a resource type; write one such as pods, deploy or widgets.example.com (the name goes into resource_name)", name)
 	}
-	types, broken, err := b.allTypes(ctx, false)
+	types, _, err := b.allTypes(ctx, false)
 	if err != nil {
 		return resourceType{}, err
 	}
 	if t, ok := findType(types, name); ok {
 		return t, nil
 	}
-	if types, broken, err = b.allTypes(ctx, true); err != nil {
+	types, broken, err := b.allTypes(ctx, true)
+	if err != nil {
 		return resourceType{}, err
 	}
 	if t, ok := findType(types, name); ok {
