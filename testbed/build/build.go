@@ -89,6 +89,8 @@ func lookUp(binaries []Binary) (found Programs, missing []target, err error) {
 			missing = append(missing, t)
 			continue
 		}
+		now := time.Now()
+		_ = os.Chtimes(t.folder, now, now) // spares it from forgetUnused; a cache may be read-only
 		t.add(found)
 	}
 	return found, missing, nil
@@ -153,7 +155,28 @@ func (t target) build(ctx context.Context) error {
 	if err := os.RemoveAll(t.folder); err != nil {
 		return err
 	}
-	return os.Rename(partial, t.folder)
+	if err := os.Rename(partial, t.folder); err != nil {
+		return err
+	}
+	return t.forgetUnused()
+}
+
+// unused is how long a build of other sources is kept without being asked for.
+const unused = 14 * 24 * time.Hour
+
+func (t target) forgetUnused() error {
+	folders, err := filepath.Glob(filepath.Join(filepath.Dir(t.folder), t.Name+"-????????????????"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if info, err := os.Stat(folder); err == nil && time.Since(info.ModTime()) > unused {
+			if err := os.RemoveAll(folder); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // refusal is how the go command names a module that the proxy does not give.

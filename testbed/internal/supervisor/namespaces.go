@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,51 +66,53 @@ func (s Spec) mount() error {
 	if err := os.MkdirAll(fs, 0o755); err != nil {
 		return err
 	}
-	steps := []mountpoint{
+	if err := mountAll([]mountpoint{
 		{"none", "/", "", syscall.MS_REC | syscall.MS_PRIVATE, ""},
 		{"none", "/", "", syscall.MS_REC | syscall.MS_SHARED, ""}, // volumes propagate within the namespace
 		{"proc", "/proc", "proc", syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC, ""},
 		{"tmpfs", fs, "tmpfs", 0, "mode=755"},
-	}
-	if err := mountAll(steps); err != nil {
+	}); err != nil {
 		return err
 	}
-	var files []mountpoint
 	for name, value := range sysctls {
-		if _, err := os.Stat("/proc/sys/" + name); err != nil {
-			continue
-		}
-		file := filepath.Join(fs, "sysctl", name)
-		if err := writeFile(file, value+"\n"); err != nil {
+		if err := mountFile(filepath.Join(fs, "sysctl", name), value+"\n", "/proc/sys/"+name); err != nil {
 			return err
 		}
-		files = append(files, mountpoint{file, "/proc/sys/" + name, "", syscall.MS_BIND, ""})
-	}
-	for _, folder := range hostFolders {
-		upper, work := filepath.Join(fs, "upper", folder), filepath.Join(fs, "work", folder)
-		for _, dir := range []string{upper, work} {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return err
-			}
-		}
-		files = append(files, mountpoint{"overlay", folder, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", folder, upper, work)})
 	}
 	// A resolver that does not answer makes pulls of unknown images fail at once.
-	resolver := filepath.Join(fs, "resolv.conf")
-	if err := writeFile(resolver, "nameserver 127.0.0.1\n"); err != nil {
+	if err := mountFile(filepath.Join(fs, "resolv.conf"), "nameserver 127.0.0.1\n", "/etc/resolv.conf"); err != nil {
 		return err
 	}
-	files = append(files, mountpoint{resolver, "/etc/resolv.conf", "", syscall.MS_BIND, ""})
-	if err := mountAll(files); err != nil {
-		return err
-	}
-	state := filepath.Join(fs, "state")
-	for _, dir := range []string{state, Root} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	for _, folder := range hostFolders {
+		if err := mountLayer(folder, filepath.Join(fs, "upper", folder), filepath.Join(fs, "work", folder)); err != nil {
 			return err
 		}
 	}
+	state := filepath.Join(fs, "state")
+	if err := errors.Join(os.MkdirAll(state, 0o755), os.MkdirAll(Root, 0o755)); err != nil {
+		return err
+	}
 	return mountAll([]mountpoint{{state, Root, "", syscall.MS_BIND, ""}})
+}
+
+// mountFile shows a file of ours in place of one that exists.
+func mountFile(file, content, at string) error {
+	if _, err := os.Stat(at); err != nil {
+		return nil // not every kernel has every sysctl
+	}
+	if err := writeFile(file, content); err != nil {
+		return err
+	}
+	return mountAll([]mountpoint{{file, at, "", syscall.MS_BIND, ""}})
+}
+
+// mountLayer catches what is written to a folder.
+func mountLayer(folder, upper, work string) error {
+	if err := errors.Join(os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755)); err != nil {
+		return err
+	}
+	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", folder, upper, work)
+	return mountAll([]mountpoint{{"overlay", folder, "overlay", 0, layers}})
 }
 
 type mountpoint struct {
