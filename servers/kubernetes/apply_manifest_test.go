@@ -27,6 +27,7 @@ data: {a: "2"}
 		state:   func() string { return at(t, "cm", ns, "old", "data") + at(t, "deploy", ns, "web", "metadata.name") },
 		before:  `{"a":"1","keep":"me"}gone`,
 		after:   `{"a":"2","keep":"me"}"web"`,
+		writes:  []string{"patch configmaps old", "patch deployments web"},
 		disturb: func() { poke(t, "cm", ns, "old", `{"data":{"new":"x"}}`) },
 		restore: func() { poke(t, "cm", ns, "old", `{"data":{"new":null}}`) },
 	})

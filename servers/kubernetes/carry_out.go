@@ -55,7 +55,11 @@ func (b *Backend) carryOut(ctx context.Context, plan mcpkit.Plan) (ChangeOut, er
 		made++
 		out.Rows = append(out.Rows, b.row(ctx, &result))
 	}
-	out.Result, out.Diff = fmt.Sprintf("%d of %d objects changed", made, len(all)), diffText(told)
+	out.Result = fmt.Sprintf("%d of %d objects changed", made, len(all))
+	var left int
+	if out.Diff, left = diffText(told); left > 0 {
+		out.Truncated, out.LeftOut = true, fmt.Sprintf("%d lines of the diff; k8s_get_resource_yaml shows an object as it is now", left)
+	}
 	switch {
 	case made == 0:
 		out.Result = "nothing was written: the cluster has it so already"
@@ -78,7 +82,7 @@ func (b *Backend) execute(ctx context.Context, p planned) (*unstructured.Unstruc
 			return after, nil
 		}
 		if _, answered := errors.AsType[*apierrors.StatusError](err); !answered {
-			return nil, wrap(mcpkit.Unavailable, err, "the API server did not say whether it did %s %s; look before you try again", p.action, p)
+			return nil, wrap(mcpkit.Unavailable, err, "the answer to %s %s got lost, so whether it was done is not known; look before you try again", p.action, p)
 		}
 		if !movedOn(err) || p.before == nil || try == retries {
 			return nil, translateWrite(err, p.change)

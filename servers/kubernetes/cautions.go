@@ -58,15 +58,17 @@ func (p *planned) touches(path string) bool {
 
 func (b *Backend) replicaCautions(ctx context.Context, p *planned) []string {
 	var notes []string
-	if n, found, _ := unstructured.NestedInt64(p.after.Object, "spec", "replicas"); found && n == 0 {
+	overrules := "will overrule this"
+	if n, found, _ := unstructured.NestedInt64(essence(p.after, p.subresource), "spec", "replicas"); found && n == 0 {
 		notes = append(notes, "no replica is left: whatever it serves stops")
+		overrules = "stands still while there are none"
 	}
 	hpa, err := b.scaler(ctx, p)
 	switch {
 	case err != nil:
 		notes = append(notes, "whether a HorizontalPodAutoscaler sets its replicas was not looked at: "+err.Error())
 	case hpa != "":
-		notes = append(notes, fmt.Sprintf("HorizontalPodAutoscaler %s sets its replicas and will overrule this", hpa))
+		notes = append(notes, fmt.Sprintf("HorizontalPodAutoscaler %s sets its replicas and %s", hpa, overrules))
 	}
 	return notes
 }

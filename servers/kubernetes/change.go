@@ -144,7 +144,8 @@ func together(wrong []error, of int) error {
 }
 
 func planOf(all []*planned) mcpkit.Plan {
-	plan := mcpkit.Plan{Target: targets(all), Diff: diffText(all), State: all}
+	plan := mcpkit.Plan{Target: targets(all), State: all}
+	plan.Diff, _ = diffText(all)
 	var notes []string
 	about := map[string][]string{} // objects by note
 	for _, p := range all {
@@ -262,5 +263,9 @@ func (b *Backend) changeOf(ctx context.Context, a action, ref Ref) (change, erro
 	if err != nil {
 		return change{}, err
 	}
-	return change{action: a, t: t, namespace: c.scope(t, ref.Namespace), name: ref.ResourceName}, nil
+	ch := change{action: a, t: t, namespace: c.scope(t, ref.Namespace), name: ref.ResourceName}
+	if ch.name == "" {
+		return ch, mcpkit.Errorf(mcpkit.Invalid, "resource_name is empty; name the one object to change")
+	}
+	return ch, checkNames(ch.namespace, ch.name)
 }

@@ -3,15 +3,22 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	"github.com/toolcrib/toolcrib/testbed"
+	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 )
 
 // person answers every question alike and remembers what they were asked.
@@ -45,6 +52,7 @@ type gatedWrite struct {
 	after   string
 	disturb func()        // makes the plan stale; undone by restore
 	restore func()        // brings back what state was
+	writes  []string      // what the API server's audit log shows once accepted; one write of any kind if nil
 	again   string        // what a repeated call answers; a no-op if empty
 	rules   []mcpkit.Rule // besides the tool's own, such as for what an operator adds
 }
@@ -56,6 +64,7 @@ type gatedWrite struct {
 func requireGated(t *testing.T, w gatedWrite) {
 	t.Helper()
 	b := granted(t, append(w.rules, w.tool.Rules...)...)
+	log := watched(t, b)
 	require.Equal(t, w.before, w.state(), "before anything")
 
 	mute := serve(t, b, mcpkit.AccessWrite, nil).Call(w.tool.Name, w.args)
@@ -80,11 +89,13 @@ func requireGated(t *testing.T, w gatedWrite) {
 	require.Contains(t, stale.Text, "conflict: ")
 	w.restore()
 	require.Equal(t, w.before, w.state(), "stale")
+	log.require(t, []string{})
 
 	yes := &person{says: "accept"}
 	done := writing(t, b, yes).Call(w.tool.Name, w.args)
 	require.False(t, done.IsError, done.Text)
 	require.Equal(t, w.after, w.state(), "accepted")
+	log.require(t, w.writes)
 
 	idle := &person{says: "accept"}
 	again := writing(t, b, idle).Call(w.tool.Name, w.args)
@@ -96,6 +107,57 @@ func requireGated(t *testing.T, w gatedWrite) {
 		require.Contains(t, again.Text, w.again)
 	}
 	require.Equal(t, w.after, w.state(), "again")
+	log.require(t, []string{})
+}
+
+// witness is the API server's audit log, as far as it is about one user.
+type witness struct {
+	user string
+	mark testbed.AuditMark
+}
+
+func watched(t *testing.T, b *Backend) *witness {
+	t.Helper()
+	if cluster().External() {
+		return nil // somebody else's cluster, whose audit log is not ours to read
+	}
+	c, err := b.open()
+	require.NoError(t, err)
+	me, err := c.typed.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	mark, err := cluster().AuditMark()
+	require.NoError(t, err)
+	return &witness{me.Status.UserInfo.Username, mark}
+}
+
+// require checks which writes the user has made since it was last asked, dry
+// runs and refused ones apart: exactly these, or any single one if want is nil.
+func (w *witness) require(t *testing.T, want []string) {
+	t.Helper()
+	if w == nil {
+		return
+	}
+	events, err := cluster().Audit(w.mark)
+	require.NoError(t, err)
+	w.mark, err = cluster().AuditMark()
+	require.NoError(t, err)
+	got := []string{}
+	for _, e := range events {
+		reads := slices.Contains([]string{"get", "list", "watch"}, e.Verb) || strings.HasPrefix(e.Resource, "selfsubject")
+		if e.User != w.user || e.Stage != "ResponseComplete" || reads || e.Code >= 400 || strings.Contains(e.RequestURI, "dryRun=All") {
+			continue
+		}
+		resource := e.Resource
+		if e.Subresource != "" {
+			resource += "/" + e.Subresource
+		}
+		got = append(got, e.Verb+" "+resource+" "+e.Name)
+	}
+	if want == nil {
+		require.Len(t, got, 1)
+		return
+	}
+	require.Equal(t, want, got)
 }
 
 // requireDenied checks that a write the server's role does not allow fails
@@ -194,6 +256,94 @@ func TestChangeOutlivesAStatusThatMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "+ spec.paused: true", out.Diff)
 	require.Equal(t, "true", at(t, "deploy", ns, "web", "spec.paused"))
+}
+
+func TestChangeRefusesWhatIsNoName(t *testing.T) {
+	t.Parallel()
+	s := writing(t, admin(t), &person{says: "accept"})
+	for _, name := range []string{"", "..", "a/b", "a%2fb"} {
+		for _, c := range []struct {
+			tool string
+			args map[string]any
+		}{
+			{"k8s_delete_resource", map[string]any{"resource_type": "cm", "resource_name": name}},
+			{"k8s_patch_resource", map[string]any{"resource_type": "cm", "resource_name": name, "patch": "{}"}},
+			{"k8s_apply_manifest", map[string]any{"manifest": `{apiVersion: v1, kind: ConfigMap, metadata: {name: "` + name + `"}}`}},
+			{"k8s_create_resource", map[string]any{"yaml_content": `{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}`, "namespace": name + "/"}},
+		} {
+			a := s.Call(c.tool, c.args)
+			require.True(t, a.IsError, c.args)
+			require.Regexp(t, "^invalid: .*(is not a name|resource_name is empty|has no metadata.name)", a.Text, c.tool)
+		}
+	}
+}
+
+func TestChangeOfManyFieldsIsShownInPart(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}`)
+	var patch strings.Builder
+	patch.WriteString("data:\n")
+	for i := range 300 {
+		fmt.Fprintf(&patch, "  key%03d: %s\n", i, strings.Repeat("v", 200))
+	}
+	p := &person{says: "accept"}
+	a := writing(t, admin(t), p).Call("k8s_patch_resource", map[string]any{"resource_type": "cm", "resource_name": "cm", "namespace": ns, "patch": patch.String()})
+	require.Contains(t, p.asked[0], "bytes shown)")
+	require.Less(t, len(p.asked[0]), 10<<10)
+	var out ChangeOut
+	a.Into(t, &out)
+	require.True(t, out.Truncated)
+	require.NotEmpty(t, out.LeftOut)
+	require.LessOrEqual(t, a.Bytes, mcpkit.DefaultMaxResultBytes)
+	require.Len(t, live(t, "cm", ns, "cm").Object["data"], 300)
+}
+
+// broken carries out requests and then loses the answer of those that write.
+type broken struct{ next http.RoundTripper }
+
+func (b broken) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.next.RoundTrip(r)
+	if err == nil && r.Method != http.MethodGet && !strings.Contains(r.URL.RawQuery, "dryRun") {
+		res.Body.Close()
+		return nil, errors.New("connection reset by peer")
+	}
+	return res, err
+}
+
+func TestChangeWithoutAnAnswerIsNotCalledUndone(t *testing.T) {
+	t.Parallel()
+	ns, b := namespace(t), admin(t)
+	c, err := b.open()
+	require.NoError(t, err)
+	config := rest.CopyConfig(c.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return broken{next} })
+	c, err = newClients(config, "default")
+	require.NoError(t, err)
+	b.open = func() (*clients, error) { return c, nil }
+	_, err = b.carryOut(t.Context(), patched(t, b, ns))
+	require.EqualError(t, err, `unavailable: the answer to patch configmaps "cm" in namespace "`+ns+`" got lost, so whether it was done is not known; look before you try again`)
+	require.Equal(t, `{"a":"2"}`, at(t, "cm", ns, "cm", "data"))
+}
+
+func TestWriteRoleHoldsNothingThatOpensOthers(t *testing.T) {
+	t.Parallel()
+	ts := mcpkit.NewToolset()
+	Register(ts, New(Config{AllowedURLHosts: []string{"example.com"}}))
+	for _, r := range ts.Rules(mcpkit.AccessWrite) {
+		for _, list := range [][]string{r.Groups, r.Resources, r.Verbs} {
+			require.NotContains(t, list, "*")
+		}
+		for _, group := range []string{"rbac.authorization.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "certificates.k8s.io"} {
+			require.NotContains(t, r.Groups, group)
+		}
+		for _, resource := range []string{"secrets", "serviceaccounts/token"} {
+			require.NotContains(t, r.Resources, resource)
+		}
+		for _, verb := range []string{"escalate", "bind", "impersonate", "deletecollection"} {
+			require.NotContains(t, r.Verbs, verb)
+		}
+	}
 }
 
 func TestChangesStopAtTheFirstRefusal(t *testing.T) {

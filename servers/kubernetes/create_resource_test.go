@@ -19,6 +19,7 @@ func TestCreateResourceIsGated(t *testing.T) {
 		state:   func() string { return at(t, "cm", ns, "cm", "data") },
 		before:  "gone",
 		after:   `{"app.conf":"one ` + strings.Repeat("x", 120) + `\ntwo\n"}`,
+		writes:  []string{"create configmaps cm"},
 		disturb: func() { apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}`) },
 		restore: func() { require.NoError(t, cms.Delete(t.Context(), "cm", metav1.DeleteOptions{})) },
 		again:   `conflict: configmaps "cm" in namespace "` + ns + `" exists already; change it with k8s_apply_manifest or k8s_patch_resource`,

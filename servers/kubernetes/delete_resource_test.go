@@ -23,6 +23,7 @@ func TestDeleteResourceIsGated(t *testing.T) {
 		state:   func() string { return at(t, "cm", ns, "cm", "metadata.name") },
 		before:  `"cm"`,
 		after:   "gone",
+		writes:  []string{"delete configmaps cm"},
 		disturb: func() { poke(t, "cm", ns, "cm", `{"data":{"late":"news"}}`) },
 		restore: func() {},
 		again:   `not_found: no configmaps "cm"`,

@@ -13,7 +13,7 @@ import (
 )
 
 // scalers tells what is wrong with the autoscalers of a workload.
-func (d *diagnosis) scalers(ctx context.Context, w *workload) {
+func (d *diagnosis) scalers(ctx context.Context, w *workloadCase) {
 	gather(ctx, &d.gathering, "horizontalpodautoscalers", d.c.typed.AutoscalingV2().HorizontalPodAutoscalers(d.ns).List, metav1.ListOptions{},
 		func(h *autoscalingv2.HorizontalPodAutoscaler) {
 			if t := h.Spec.ScaleTargetRef; t.Kind != w.kind || t.Name != w.meta.Name {

@@ -19,7 +19,7 @@ var (
 
 // creation says why a workload has fewer pods than it should, where they cannot
 // be created: a condition keeps the first reason, the newest event the last.
-func (d *diagnosis) creation(ctx context.Context, w *workload) {
+func (d *diagnosis) creation(ctx context.Context, w *workloadCase) {
 	if w.blocked == "" && w.census.total >= w.desired {
 		return
 	}
@@ -38,7 +38,7 @@ func (d *diagnosis) creation(ctx context.Context, w *workload) {
 }
 
 // creationFailure says why no more pods of a workload can be created.
-func (d *diagnosis) creationFailure(ctx context.Context, w *workload) {
+func (d *diagnosis) creationFailure(ctx context.Context, w *workloadCase) {
 	message := forbiddenPod.ReplaceAllString(w.blocked, "")
 	if strings.Contains(w.blocked, "admission webhook ") {
 		message = w.blocked[strings.Index(w.blocked, "admission webhook "):]

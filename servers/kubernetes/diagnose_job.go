@@ -12,7 +12,7 @@ import (
 
 // job diagnoses a job: why it failed, or why it does not come to an end.
 func (d *diagnosis) job(ctx context.Context, j *batchv1.Job) {
-	w := &workload{kind: "Job", meta: &j.ObjectMeta, selector: j.Spec.Selector, template: &j.Spec.Template, desired: replicas(j.Spec.Parallelism)}
+	w := &workloadCase{kind: "Job", meta: &j.ObjectMeta, selector: j.Spec.Selector, template: &j.Spec.Template, desired: replicas(j.Spec.Parallelism)}
 	d.state = jobState(j)
 	if c := jobCondition(j, batchv1.JobFailed); c != nil {
 		d.jobFailed(j, c)

@@ -19,12 +19,12 @@ const recentChange = 24 * time.Hour
 const maxChangeLines = 8
 
 func (d *diagnosis) deployment(ctx context.Context, dep *appsv1.Deployment) {
-	w := &workload{kind: "Deployment", meta: &dep.ObjectMeta, selector: dep.Spec.Selector, template: &dep.Spec.Template, desired: replicas(dep.Spec.Replicas), available: int(dep.Status.AvailableReplicas)}
+	w := &workloadCase{kind: "Deployment", meta: &dep.ObjectMeta, selector: dep.Spec.Selector, template: &dep.Spec.Template, desired: replicas(dep.Spec.Replicas), available: int(dep.Status.AvailableReplicas)}
 	if c := deployment.GetDeploymentCondition(dep.Status, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
 		w.blocked = c.Message
 	}
 	d.state = fmt.Sprintf("%d of %d replicas available", dep.Status.AvailableReplicas, w.desired)
-	var revisions []revision
+	var revisions []storedRevision
 	d.run(ctx, w, func(ctx context.Context) {
 		if revisions = d.replicaSetRevisions(ctx, dep); len(revisions) > 0 {
 			w.creator = creator{"ReplicaSet/" + revisions[0].name, revisions[0].uid}
@@ -37,7 +37,7 @@ func (d *diagnosis) deployment(ctx context.Context, dep *appsv1.Deployment) {
 }
 
 // progress says how far the rollout has come, and why it goes no further.
-func (d *diagnosis) progress(dep *appsv1.Deployment, w *workload, revisions []revision) {
+func (d *diagnosis) progress(dep *appsv1.Deployment, w *workloadCase, revisions []storedRevision) {
 	var evidence []string
 	for _, r := range revisions[:min(2, len(revisions))] {
 		if t := w.census.revisions[r.hash]; t != nil {
@@ -67,7 +67,7 @@ func (d *diagnosis) progress(dep *appsv1.Deployment, w *workload, revisions []re
 }
 
 // failing reports whether a revision has pods with faults and none that is ready.
-func failing(w *workload, hash string) bool {
+func failing(w *workloadCase, hash string) bool {
 	t := w.census.revisions[hash]
 	if t == nil || t.ready > 0 {
 		return false
@@ -88,7 +88,7 @@ func deadline(dep *appsv1.Deployment) int32 {
 }
 
 // short says that replicas are missing where nothing else has said why.
-func (d *diagnosis) short(w *workload) {
+func (d *diagnosis) short(w *workloadCase) {
 	if w.available >= w.desired || worst(d.findings) != info {
 		return
 	}
@@ -97,7 +97,7 @@ func (d *diagnosis) short(w *workload) {
 }
 
 // chainOfRevisions names the replica sets that have pods, newest first.
-func (d *diagnosis) chainOfRevisions(w *workload, revisions []revision) {
+func (d *diagnosis) chainOfRevisions(w *workloadCase, revisions []storedRevision) {
 	var sets []string
 	for i, r := range revisions {
 		t := w.census.revisions[r.hash]
@@ -114,7 +114,7 @@ func (d *diagnosis) chainOfRevisions(w *workload, revisions []revision) {
 }
 
 // replicaSetRevisions compares a deployment's newest revision with the one before.
-func (d *diagnosis) replicaSetRevisions(ctx context.Context, dep *appsv1.Deployment) []revision {
+func (d *diagnosis) replicaSetRevisions(ctx context.Context, dep *appsv1.Deployment) []storedRevision {
 	revisions, err := deploymentRevisions(ctx, d.c, dep)
 	if err != nil {
 		d.missedOut("replicasets", err)
@@ -127,7 +127,7 @@ func (d *diagnosis) replicaSetRevisions(ctx context.Context, dep *appsv1.Deploym
 
 // rolledOut is when a deployment's newest revision became the newest: a
 // revision that was returned to is older than that.
-func rolledOut(dep *appsv1.Deployment, revisions []revision) time.Time {
+func rolledOut(dep *appsv1.Deployment, revisions []storedRevision) time.Time {
 	if e := lastWriter(dep.ManagedFields, "f:metadata", "f:annotations", "f:"+revisionAnnotation); e != nil {
 		return e.Time.Time
 	}
@@ -157,11 +157,11 @@ func (d *diagnosis) controllerRevisions(ctx context.Context, meta *metav1.Object
 }
 
 // compare adds to the answer what the newest of a workload's revisions changed.
-func (d *diagnosis) compare(meta *metav1.ObjectMeta, revisions []revision, at time.Time) {
+func (d *diagnosis) compare(meta *metav1.ObjectMeta, revisions []storedRevision, at time.Time) {
 	if len(revisions) < 2 {
 		return
 	}
-	changes := templateChanges(revisions[1].template, revisions[0].template)
+	changes := templateDiff(revisions[1].template, revisions[0].template)
 	head := fmt.Sprintf("revision %d -> %d, %s ago by %s", revisions[1].number, revisions[0].number, age(at, d.now), rolloutBy(meta, at))
 	if len(changes) > maxChangeLines {
 		changes = append(changes[:maxChangeLines], fmt.Sprintf("%d more fields", len(changes)-maxChangeLines))

@@ -212,7 +212,7 @@ func podOwner(p *corev1.Pod) string {
 
 // missedServices finds services that nearly select a workload's pods, and so
 // send to nobody.
-func (d *diagnosis) missedServices(ctx context.Context, w *workload) {
+func (d *diagnosis) missedServices(ctx context.Context, w *workloadCase) {
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: w.meta.Name, Labels: w.template.Labels}}
 	var suspects []string
 	gather(ctx, &d.gathering, "services", d.c.typed.CoreV1().Services(d.ns).List, metav1.ListOptions{}, func(s *corev1.Service) {

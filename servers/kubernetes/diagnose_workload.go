@@ -13,8 +13,8 @@ import (
 // maxCauses is how many different causes of one workload's pods are looked into.
 const maxCauses = 3
 
-// workload is what every kind that runs pods has.
-type workload struct {
+// workloadCase is what every kind that runs pods has.
+type workloadCase struct {
 	kind      string
 	meta      *metav1.ObjectMeta
 	selector  *metav1.LabelSelector
@@ -35,7 +35,7 @@ type creator struct {
 }
 
 // run gathers everything around a workload at once, and then judges its pods.
-func (d *diagnosis) run(ctx context.Context, w *workload, more ...func(context.Context)) {
+func (d *diagnosis) run(ctx context.Context, w *workloadCase, more ...func(context.Context)) {
 	w.census = newPodCensus(d.now)
 	d.managed(w.meta)
 	steps := []func(context.Context){
@@ -58,7 +58,7 @@ func (d *diagnosis) run(ctx context.Context, w *workload, more ...func(context.C
 }
 
 // census counts the pods of a workload that are its own.
-func (d *diagnosis) census(ctx context.Context, w *workload) {
+func (d *diagnosis) census(ctx context.Context, w *workloadCase) {
 	selector, err := metav1.LabelSelectorAsSelector(w.selector)
 	if err != nil {
 		d.missedOut("pods", err)
@@ -72,7 +72,7 @@ func (d *diagnosis) census(ctx context.Context, w *workload) {
 }
 
 // made reports whether the workload owns a pod that its selector picks.
-func (w *workload) made(p *corev1.Pod) bool {
+func (w *workloadCase) made(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
 	switch {
 	case owner == nil:
@@ -84,7 +84,7 @@ func (w *workload) made(p *corev1.Pod) bool {
 }
 
 // causes looks into what is wrong with the pods, cause by cause, on one pod each.
-func (d *diagnosis) causes(ctx context.Context, w *workload) {
+func (d *diagnosis) causes(ctx context.Context, w *workloadCase) {
 	groups := w.census.worst()
 	shown := groups[:min(maxCauses, len(groups))]
 	var steps []func(context.Context)
@@ -116,7 +116,7 @@ func (d *diagnosis) causes(ctx context.Context, w *workload) {
 }
 
 // scaledToZero says that a workload runs nothing because it was told to.
-func (d *diagnosis) scaledToZero(w *workload) {
+func (d *diagnosis) scaledToZero(w *workloadCase) {
 	if w.desired != 0 || w.kind == "DaemonSet" || w.kind == "Job" {
 		return
 	}
@@ -146,7 +146,7 @@ func (d *diagnosis) managed(m *metav1.ObjectMeta) {
 }
 
 func (d *diagnosis) replicaSet(ctx context.Context, rs *appsv1.ReplicaSet) {
-	w := &workload{kind: "ReplicaSet", meta: &rs.ObjectMeta, selector: rs.Spec.Selector, template: &rs.Spec.Template, desired: replicas(rs.Spec.Replicas), available: int(rs.Status.AvailableReplicas)}
+	w := &workloadCase{kind: "ReplicaSet", meta: &rs.ObjectMeta, selector: rs.Spec.Selector, template: &rs.Spec.Template, desired: replicas(rs.Spec.Replicas), available: int(rs.Status.AvailableReplicas)}
 	for _, c := range rs.Status.Conditions {
 		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
 			w.blocked = c.Message
@@ -161,7 +161,7 @@ func (d *diagnosis) replicaSet(ctx context.Context, rs *appsv1.ReplicaSet) {
 }
 
 func (d *diagnosis) statefulSet(ctx context.Context, s *appsv1.StatefulSet) {
-	w := &workload{kind: "StatefulSet", meta: &s.ObjectMeta, selector: s.Spec.Selector, template: &s.Spec.Template, desired: replicas(s.Spec.Replicas), available: int(s.Status.AvailableReplicas)}
+	w := &workloadCase{kind: "StatefulSet", meta: &s.ObjectMeta, selector: s.Spec.Selector, template: &s.Spec.Template, desired: replicas(s.Spec.Replicas), available: int(s.Status.AvailableReplicas)}
 	d.state = fmt.Sprintf("%d of %d replicas ready", s.Status.ReadyReplicas, w.desired)
 	d.run(ctx, w, func(ctx context.Context) { d.controllerRevisions(ctx, &s.ObjectMeta, s.Spec.Selector) })
 	d.unobserved(&s.ObjectMeta, s.Status.ObservedGeneration)
@@ -180,7 +180,7 @@ func (d *diagnosis) statefulSet(ctx context.Context, s *appsv1.StatefulSet) {
 }
 
 func (d *diagnosis) daemonSet(ctx context.Context, s *appsv1.DaemonSet) {
-	w := &workload{kind: "DaemonSet", meta: &s.ObjectMeta, selector: s.Spec.Selector, template: &s.Spec.Template, desired: int(s.Status.DesiredNumberScheduled), available: int(s.Status.NumberAvailable)}
+	w := &workloadCase{kind: "DaemonSet", meta: &s.ObjectMeta, selector: s.Spec.Selector, template: &s.Spec.Template, desired: int(s.Status.DesiredNumberScheduled), available: int(s.Status.NumberAvailable)}
 	d.state = fmt.Sprintf("ready on %d of %s", s.Status.NumberReady, plural(w.desired, "node"))
 	d.run(ctx, w, func(ctx context.Context) { d.controllerRevisions(ctx, &s.ObjectMeta, s.Spec.Selector) })
 	d.unobserved(&s.ObjectMeta, s.Status.ObservedGeneration)
@@ -201,7 +201,7 @@ func (d *diagnosis) daemonSet(ctx context.Context, s *appsv1.DaemonSet) {
 }
 
 // rolloutSeverity is how bad it is that a rollout is not done.
-func (d *diagnosis) rolloutSeverity(w *workload) string {
+func (d *diagnosis) rolloutSeverity(w *workloadCase) string {
 	if w.available < w.desired {
 		return warning
 	}

@@ -39,6 +39,9 @@ func essence(o *unstructured.Unstructured, subresource string) map[string]any {
 	if subresource != "status" {
 		delete(out, "status")
 	}
+	if spec, ok := out["spec"].(map[string]any); ok && subresource == "scale" && spec["replicas"] == nil {
+		spec["replicas"] = int64(0) // which a Scale leaves out
+	}
 	return out
 }
 
@@ -324,10 +327,11 @@ func (d *differ) block(sign string, lines []string) {
 	}
 }
 
-// diffText is the diff of a whole plan. It says of each object what happens to
-// it, and how many lines it does not show.
-func diffText(all []*planned) string {
+// diffText is the diff of a whole plan, and how many of its lines that leaves
+// out. It says of every object what happens to it.
+func diffText(all []*planned) (string, int) {
 	var b strings.Builder
+	left := 0
 	var changed []*planned
 	for _, p := range all {
 		if p.changes() {
@@ -344,12 +348,13 @@ func diffText(all []*planned) string {
 		for i, line := range p.diff {
 			if i == room {
 				fmt.Fprintf(&b, "%s… %d more lines\n", indent, len(p.diff)-i)
+				left += len(p.diff) - i
 				break
 			}
 			b.WriteString(indent + line + "\n")
 		}
 	}
-	return strings.TrimRight(b.String(), "\n")
+	return strings.TrimRight(b.String(), "\n"), left
 }
 
 // sign is how a diff marks what happens to the object as a whole.

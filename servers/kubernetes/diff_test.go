@@ -61,7 +61,8 @@ func TestDiffTextIsBounded(t *testing.T) {
 		lines = append(lines, "+ x: y")
 	}
 	p := &planned{change: change{action: patching}, diff: lines, before: &unstructured.Unstructured{}}
-	text := diffText([]*planned{p})
+	text, left := diffText([]*planned{p})
+	require.Equal(t, 2*planLines, left)
 	require.Equal(t, planLines+1, strings.Count(text, "\n")+1)
 	require.Contains(t, text, "… 320 more lines")
 }

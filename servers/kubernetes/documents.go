@@ -111,6 +111,9 @@ func (b *Backend) changesOf(ctx context.Context, a action, docs []document, name
 			ch.namespace = c.scope(t, cmp.Or(d.GetNamespace(), namespace))
 			d.SetNamespace(ch.namespace)
 		}
+		if err := checkNames(ch.namespace, ch.name); err != nil {
+			return nil, err
+		}
 		if first, twice := seen[ch.String()]; twice && ch.name != "" {
 			return nil, mcpkit.Errorf(mcpkit.Invalid, "%s is there twice: %s and %s", ch, first, d.place)
 		}

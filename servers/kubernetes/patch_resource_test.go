@@ -19,6 +19,7 @@ func TestPatchResourceIsGated(t *testing.T) {
 		},
 		before:  "null0",
 		after:   "72",
+		writes:  []string{"patch deployments web"},
 		disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
 		restore: func() {},
 	})

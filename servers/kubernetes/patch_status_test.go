@@ -22,6 +22,7 @@ func TestPatchStatusIsGated(t *testing.T) {
 		state:   func() string { return at(t, "svc", ns, "web", "status.conditions") },
 		before:  "null",
 		after:   `[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","reason":"Probe","status":"True","type":"Tested"}]`,
+		writes:  []string{"patch services/status web"},
 		disturb: func() { poke(t, "svc", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
 		restore: func() {},
 	})

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -51,12 +52,7 @@ func (b *Backend) send(ctx context.Context, p planned, rehearsal bool) (*unstruc
 		return objects.Patch(ctx, p.name, p.patchType, patch,
 			metav1.PatchOptions{DryRun: dry, FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}, sub...)
 	default:
-		o := p.options
-		o.DryRun = dry
-		if on != nil {
-			o.Preconditions = &metav1.Preconditions{UID: new(on.GetUID()), ResourceVersion: new(on.GetResourceVersion())}
-		}
-		return nil, objects.Delete(ctx, p.name, o)
+		return nil, b.sendDelete(ctx, p, on, dry)
 	}
 }
 
@@ -80,6 +76,30 @@ func (b *Backend) sendApply(ctx context.Context, p planned, on *unstructured.Uns
 	return c.in(p.t, p.namespace).Patch(ctx, p.name, types.ApplyPatchType, body, metav1.PatchOptions{
 		DryRun: dry, FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict, Force: new(p.force && p.before != nil),
 	})
+}
+
+// sendDelete deletes p's object. A dry run says that it is one in the query too:
+// the API server goes by the body, but its audit log may hold the query alone.
+func (b *Backend) sendDelete(ctx context.Context, p planned, on *unstructured.Unstructured, dry []string) error {
+	c, err := b.open()
+	if err != nil {
+		return err
+	}
+	o := p.options
+	o.DryRun = dry
+	if on != nil {
+		o.Preconditions = &metav1.Preconditions{UID: new(on.GetUID()), ResourceVersion: new(on.GetResourceVersion())}
+	}
+	o.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("DeleteOptions"))
+	body, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("encode the options of deleting %s: %w", p, err)
+	}
+	req := c.rest.Delete().AbsPath(p.t.path(p.namespace, p.name)).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body)
+	for _, d := range dry {
+		req.Param("dryRun", d)
+	}
+	return req.Do(ctx).Error()
 }
 
 // sendStandIn rehearses the creation of p in a namespace that is there. That

@@ -14,8 +14,10 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, describeResource, b.describeResource)
 	mcpkit.Read(ts, getPodLogs, b.getPodLogs)
 	mcpkit.Read(ts, getAvailableAPIResources, b.getAvailableAPIResources)
+	mcpkit.Read(ts, explainResource, b.explainResource)
 	mcpkit.Read(ts, getEvents, b.getEvents)
 	mcpkit.Read(ts, top, b.top)
+	mcpkit.Read(ts, getRollout, b.getRollout)
 	mcpkit.Read(ts, diagnose, b.diagnose)
 
 	mcpkit.Write(ts, applyManifest, b.planApply, applied[ApplyManifestIn](b))
@@ -23,6 +25,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Destroy(ts, deleteResource, b.planDelete, applied[DeleteResourceIn](b))
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Write(ts, patchStatus, b.planPatchStatus, applied[PatchStatusIn](b))
+	mcpkit.Write(ts, scale, b.planScale, applied[ScaleIn](b))
 	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
 	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))
 	mcpkit.Write(ts, annotateResource, b.planAnnotate, applied[AnnotateResourceIn](b))
@@ -31,4 +34,6 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 		mcpkit.Write(ts, createResourceFromURL, b.planCreateFromURL, applied[CreateResourceFromURLIn](b))
 	}
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
+	mcpkit.Write(ts, cordonNode, b.planCordon, applied[NodeIn](b))
+	mcpkit.Write(ts, uncordonNode, b.planUncordon, applied[NodeIn](b))
 }

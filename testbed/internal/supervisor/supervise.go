@@ -122,19 +122,19 @@ func (s *supervisor) choosePorts() error {
 }
 
 // stop ends every process and removes what the cluster left, except for logs
-// that are to be kept.
+// that are to be kept. The lock goes last: without it, all is done.
 func (s *supervisor) stop() error {
 	s.procs.Stop(500 * time.Millisecond) // an API server that has lost etcd would take a minute
 	err := removeCgroups(s.cgroup())
-	if !s.Keep {
-		return errors.Join(err, os.RemoveAll(s.Dir))
-	}
 	entries, unread := os.ReadDir(s.Dir)
 	err = errors.Join(err, unread)
 	for _, e := range entries {
-		if e.Name() != "log" && e.Name() != LogFile {
+		if kept := s.Keep && (e.Name() == "log" || e.Name() == LogFile); !kept && e.Name() != lockFile {
 			err = errors.Join(err, os.RemoveAll(s.path(e.Name())))
 		}
 	}
-	return err
+	if s.Keep {
+		return errors.Join(err, os.Remove(s.path(lockFile)))
+	}
+	return errors.Join(err, os.RemoveAll(s.Dir))
 }

@@ -53,7 +53,7 @@ spec:
   - {name: log, image: "log:1"}
   volumes: [{name: data, emptyDir: {}}, {name: conf, configMap: {name: conf-2}}]
 `)
-	changes := templateChanges(before, after)
+	changes := templateDiff(before, after)
 	mark := `redacted:[0-9a-f]{8}`
 	var kept []string
 	for _, line := range changes {
@@ -77,7 +77,7 @@ spec:
 		"volume conf configMap.name: conf-1 -> conf-2",
 		"annotation prometheus.io/scrape: true -> false",
 	}, kept)
-	require.Empty(t, templateChanges(after, after))
+	require.Empty(t, templateDiff(after, after))
 }
 
 func TestNodeFaults(t *testing.T) {

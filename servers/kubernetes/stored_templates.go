@@ -12,15 +12,14 @@ import (
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
-// revision is one stored version of a workload's pod template.
-type revision struct {
+// storedRevision is one stored version of a workload's pod template.
+type storedRevision struct {
 	number   int64
 	name     string // of the ReplicaSet or ControllerRevision that holds it
 	hash     string // that its pods carry as a label
@@ -30,15 +29,15 @@ type revision struct {
 }
 
 // newestFirst orders revisions by number.
-func newestFirst(list []revision) []revision {
-	slices.SortFunc(list, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+func newestFirst(list []storedRevision) []storedRevision {
+	slices.SortFunc(list, func(a, b storedRevision) int { return cmp.Compare(b.number, a.number) })
 	return list
 }
 
 // replicaSetRevision is the revision a deployment's replica set holds.
-func replicaSetRevision(ctx context.Context, rs *appsv1.ReplicaSet) revision {
+func replicaSetRevision(ctx context.Context, rs *appsv1.ReplicaSet) storedRevision {
 	number, _ := strconv.ParseInt(rs.Annotations[revisionAnnotation], 10, 64) // a set without one is the oldest
-	r := revision{number: number, name: rs.Name, uid: string(rs.UID), hash: rs.Labels[appsv1.DefaultDeploymentUniqueLabelKey], created: rs.CreationTimestamp.Time}
+	r := storedRevision{number: number, name: rs.Name, uid: string(rs.UID), hash: rs.Labels[appsv1.DefaultDeploymentUniqueLabelKey], created: rs.CreationTimestamp.Time}
 	if template, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&rs.Spec.Template); err == nil {
 		r.template = mcpkit.Redact(ctx, template)
 	}
@@ -47,12 +46,12 @@ func replicaSetRevision(ctx context.Context, rs *appsv1.ReplicaSet) revision {
 
 // deploymentRevisions lists the revisions of a deployment that are still
 // stored, newest first.
-func deploymentRevisions(ctx context.Context, c *clients, dep *appsv1.Deployment) ([]revision, error) {
+func deploymentRevisions(ctx context.Context, c *clients, dep *appsv1.Deployment) ([]storedRevision, error) {
 	selector, err := metav1.LabelSelectorAsSelector(dep.Spec.Selector)
 	if err != nil {
 		return nil, fmt.Errorf("selector of deployment %s: %w", dep.Name, err)
 	}
-	var out []revision
+	var out []storedRevision
 	err = each(ctx, c.typed.AppsV1().ReplicaSets(dep.Namespace).List, metav1.ListOptions{LabelSelector: selector.String()}, func(rs *appsv1.ReplicaSet) {
 		if metav1.IsControlledBy(rs, dep) {
 			out = append(out, replicaSetRevision(ctx, rs))
@@ -63,17 +62,17 @@ func deploymentRevisions(ctx context.Context, c *clients, dep *appsv1.Deployment
 
 // controllerRevisions lists the revisions of a stateful set or daemon set that
 // are still stored, newest first.
-func controllerRevisions(ctx context.Context, c *clients, owner metav1.Object, selector *metav1.LabelSelector) ([]revision, error) {
+func controllerRevisions(ctx context.Context, c *clients, owner metav1.Object, selector *metav1.LabelSelector) ([]storedRevision, error) {
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
 		return nil, fmt.Errorf("selector of %s: %w", owner.GetName(), err)
 	}
-	var out []revision
+	var out []storedRevision
 	err = each(ctx, c.typed.AppsV1().ControllerRevisions(owner.GetNamespace()).List, metav1.ListOptions{LabelSelector: parsed.String()}, func(cr *appsv1.ControllerRevision) {
 		if !metav1.IsControlledBy(cr, owner) {
 			return
 		}
-		r := revision{number: cr.Revision, name: cr.Name, uid: string(cr.UID), created: cr.CreationTimestamp.Time}
+		r := storedRevision{number: cr.Revision, name: cr.Name, uid: string(cr.UID), created: cr.CreationTimestamp.Time}
 		r.hash = cmp.Or(cr.Labels["controller.kubernetes.io/hash"], cr.Labels[appsv1.ControllerRevisionHashLabelKey])
 		var stored struct {
 			Spec struct{ Template mcpkit.Object }
@@ -86,10 +85,10 @@ func controllerRevisions(ctx context.Context, c *clients, owner metav1.Object, s
 	return newestFirst(out), err
 }
 
-// templateChanges says how one pod template differs from another, one line a
+// templateDiff says how one pod template differs from another, one line a
 // field, in the order of weight: images, then what else the containers run
 // with, then the rest.
-func templateChanges(before, after mcpkit.Object) []string {
+func templateDiff(before, after mcpkit.Object) []string {
 	was, is := map[string]string{}, map[string]string{}
 	flatten(was, "", map[string]any(before))
 	flatten(is, "", map[string]any(after))
@@ -220,13 +219,4 @@ func fieldName(path string) string {
 		}
 	}
 	return path
-}
-
-// templateImages lists the images of a pod spec, for a line of text.
-func templateImages(spec *corev1.PodSpec) string {
-	var out []string
-	for _, c := range spec.Containers {
-		out = append(out, c.Image)
-	}
-	return some(out, 3)
 }

@@ -1,0 +1,38 @@
+package kubernetes
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
+)
+
+func TestCordonAndUncordonAreGated(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tool                 mcpkit.Tool
+		shown, before, after string
+	}{
+		{cordonNode, "+ spec.unschedulable: true", "null", "true"},
+		{uncordonNode, "- spec.unschedulable: true", "true", "null"},
+	} {
+		t.Run(c.tool.Name, func(t *testing.T) {
+			t.Parallel()
+			node := simulatedNode(t)
+			poke(t, "node", "", node, `{"spec":{"unschedulable":`+c.before+`}}`)
+			requireGated(t, gatedWrite{
+				tool: c.tool, args: map[string]any{"name": node},
+				shown:   []string{`nodes "` + node + `"`, c.shown},
+				state:   func() string { return at(t, "node", "", node, "spec.unschedulable") },
+				before:  c.before,
+				after:   c.after,
+				disturb: func() { poke(t, "node", "", node, `{"metadata":{"labels":{"a":"b"}}}`) },
+				restore: func() {},
+			})
+			requireDenied(t, c.tool, map[string]any{"name": node})
+			a := writing(t, admin(t), &person{}).Call(c.tool.Name, map[string]any{"name": node + "x"})
+			require.True(t, a.IsError)
+			require.Contains(t, a.Text, `not_found: no nodes "`+node+`x"; the nearest names are `+node)
+		})
+	}
+}

@@ -1,0 +1,222 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/toolcrib/toolcrib/mcpkit"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// revision is a pod template that a workload once had, in the object that
+// keeps it: a ReplicaSet or a ControllerRevision.
+type revision struct {
+	number   int64
+	name     string
+	hash     string // what the pods of it are labelled with
+	created  time.Time
+	cause    string
+	pods     string
+	template map[string]any
+}
+
+const changeCause = "kubernetes.io/change-cause"
+
+// readHistory keeps the newest revisions and counts the others.
+func (r *rollout) readHistory(ctx context.Context) error {
+	kind, read := "controllerrevisions.apps", fromControllerRevision
+	if r.obj.GetKind() == "Deployment" {
+		kind, read = "replicasets.apps", fromReplicaSet
+	}
+	selector, err := selectorOf(r.obj)
+	if err != nil {
+		return err
+	}
+	t, err := r.b.resolve(ctx, kind)
+	if err != nil {
+		return err
+	}
+	c, err := r.b.open()
+	if err != nil {
+		return err
+	}
+	for o := (metav1.ListOptions{Limit: pageSize, LabelSelector: selector.String()}); ; {
+		page, err := c.in(t, r.obj.GetNamespace()).List(ctx, o)
+		if err != nil {
+			return translate(err, "list "+named(t.String(), r.obj.GetNamespace(), ""))
+		}
+		for i := range page.Items {
+			if metav1.IsControlledBy(&page.Items[i], r.obj) {
+				r.keep(read(&page.Items[i]))
+			}
+		}
+		if o.Continue = page.GetContinue(); o.Continue == "" {
+			return nil
+		}
+	}
+}
+
+// keep puts a revision in its place among the newest.
+func (r *rollout) keep(v revision) {
+	r.total++
+	at, _ := slices.BinarySearchFunc(r.revisions, v, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+	if most := max(r.limit, 2) + 1; at < most {
+		r.revisions = slices.Insert(r.revisions, at, v)
+		r.revisions = r.revisions[:min(len(r.revisions), most)]
+	}
+}
+
+func fromReplicaSet(o *unstructured.Unstructured) revision {
+	number, _ := strconv.ParseInt(o.GetAnnotations()["deployment.kubernetes.io/revision"], 10, 64)
+	template, _, _ := unstructured.NestedMap(o.Object, "spec", "template")
+	wanted, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+	readies, _, _ := unstructured.NestedInt64(o.Object, "status", "readyReplicas")
+	return revision{
+		number: number, name: o.GetName(), created: o.GetCreationTimestamp().Time, cause: o.GetAnnotations()[changeCause],
+		hash: o.GetLabels()["pod-template-hash"], pods: fmt.Sprintf("%d of %d ready", readies, wanted), template: bareTemplate(template),
+	}
+}
+
+func fromControllerRevision(o *unstructured.Unstructured) revision {
+	number, _, _ := unstructured.NestedInt64(o.Object, "revision")
+	template, _, _ := unstructured.NestedMap(o.Object, "data", "spec", "template")
+	hash := o.GetLabels()["controller-revision-hash"]
+	return revision{
+		number: number, name: o.GetName(), created: o.GetCreationTimestamp().Time, cause: o.GetAnnotations()[changeCause],
+		hash: cmp.Or(hash, o.GetName()), template: bareTemplate(template),
+	}
+}
+
+// bareTemplate is a template without what its keeper added to it.
+func bareTemplate(template map[string]any) map[string]any {
+	delete(template, "$patch")
+	unstructured.RemoveNestedField(template, "metadata", "labels", "pod-template-hash")
+	unstructured.RemoveNestedField(template, "metadata", "creationTimestamp")
+	return template
+}
+
+// templateChanges lists how one template differs from another. Values of
+// environment variables are never shown, only that they differ.
+func templateChanges(ctx context.Context, from, to map[string]any) []string {
+	var d differ
+	d.compare("", value{from, withoutEnv(ctx, from), true}, value{to, withoutEnv(ctx, to), true})
+	for i, line := range d.lines {
+		for _, sign := range []string{"~ ", "+ ", "- "} {
+			if rest, ok := strings.CutPrefix(line, sign); ok {
+				d.lines[i] = strings.TrimPrefix(sign, "~ ") + strings.TrimPrefix(strings.TrimPrefix(rest, "spec."), "metadata.")
+			}
+		}
+	}
+	return d.lines
+}
+
+// withoutEnv is what may be shown of a template.
+func withoutEnv(ctx context.Context, template map[string]any) any {
+	raw, err := json.Marshal(template)
+	if err != nil {
+		return nil
+	}
+	var shown map[string]any
+	if json.Unmarshal(raw, &shown) != nil {
+		return nil
+	}
+	for _, kind := range []string{"initContainers", "containers"} {
+		spec, _ := shown["spec"].(map[string]any)
+		list, _ := spec[kind].([]any)
+		for _, c := range list {
+			container, _ := c.(map[string]any)
+			env, _ := container["env"].([]any)
+			for _, e := range env {
+				if v, ok := e.(map[string]any); ok && v["value"] != nil {
+					v["value"] = "(value not shown)"
+				}
+			}
+		}
+	}
+	return redacted(ctx, shown)
+}
+
+// changesShown is how many changes of one revision are named.
+const changesShown = 8
+
+// describeHistory sets out the revisions with what each changed.
+func (r *rollout) describeHistory(ctx context.Context) {
+	r.out.Revisions = mcpkit.Table{Columns: []string{"revision", "age", "name", "pods", "changed", "cause"}}
+	if r.obj.GetKind() != "Deployment" {
+		r.out.Revisions.Columns[3] = "state"
+	}
+	for i, v := range r.revisions[:min(r.limit, len(r.revisions))] {
+		changed := "(first known) " + strings.Join(templateImages(v.template), ", ")
+		if i+1 < len(r.revisions) {
+			lines := templateChanges(ctx, r.revisions[i+1].template, v.template)
+			changed = strings.Join(lines[:min(len(lines), changesShown)], "; ") + more(len(lines)-changesShown)
+		}
+		r.out.Revisions.Rows = append(r.out.Revisions.Rows, []string{
+			strconv.FormatInt(v.number, 10), age(v.created, r.now), v.name, r.stateOf(i, v), changed, v.cause,
+		})
+	}
+	if r.total > r.limit {
+		r.out.Truncated = true
+		r.out.LeftOut = fmt.Sprintf("revisions: the newest %d of %d shown; raise limit", r.limit, r.total)
+	}
+}
+
+// stateOf says where a revision stands: how many pods it has, or whether it is
+// the one being left or the one being rolled out.
+func (r *rollout) stateOf(i int, v revision) string {
+	switch {
+	case v.pods != "":
+		return v.pods
+	case r.obj.GetKind() == "DaemonSet" && i == 0:
+		return "newest"
+	case v.name == text(r.obj, "status", "currentRevision") && v.name == text(r.obj, "status", "updateRevision"):
+		return "current"
+	case v.name == text(r.obj, "status", "updateRevision"):
+		return "rolling out"
+	case v.name == text(r.obj, "status", "currentRevision"):
+		return "being replaced"
+	}
+	return ""
+}
+
+// templateImages are the images of a template: "app=web:1".
+func templateImages(template map[string]any) []string {
+	var out []string
+	for _, kind := range []string{"initContainers", "containers"} {
+		for _, c := range maps(template, "spec", kind) {
+			out = append(out, fmt.Sprintf("%v=%v", c["name"], c["image"]))
+		}
+	}
+	return out
+}
+
+// describeUndo says what kubectl rollout undo would do: go back to the revision
+// before the newest.
+func (r *rollout) describeUndo(ctx context.Context) {
+	paused, _, _ := unstructured.NestedBool(r.obj.Object, "spec", "paused")
+	switch {
+	case len(r.out.NotLooked) > 0 && r.total == 0:
+		r.out.Undo = "not known without the revisions"
+		return
+	case r.total < 2:
+		r.out.Undo = "nothing: there is no earlier revision"
+		return
+	case paused:
+		r.out.Undo = "refused while paused; after resuming: "
+	}
+	target := r.revisions[1]
+	current, _, _ := unstructured.NestedMap(r.obj.Object, "spec", "template")
+	changes := templateChanges(ctx, bareTemplate(current), target.template)
+	r.out.Undo += fmt.Sprintf("to revision %d (%s, %s old): %s", target.number, target.name, age(target.created, r.now), strings.Join(templateImages(target.template), ", "))
+	if len(changes) == 0 {
+		r.out.Undo += "; it would change nothing"
+	}
+	r.out.Undoes = changes[:min(len(changes), 3*changesShown)]
+}
