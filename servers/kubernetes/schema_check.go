@@ -72,7 +72,7 @@ func (c *schemaCheck) check(path string, s shape, v any) {
 func (c *schemaCheck) object(path string, s shape, o map[string]any) {
 	for _, name := range s.Required {
 		field, _ := s.field(name)
-		unset := o[name] == nil && !c.custom && field.Format != "date-time" // a time that is null is the zero time
+		unset := o[name] == nil && !c.custom && field.scalar() && field.Format != "date-time" // others are null when they are empty
 		if _, given := o[name]; !given || unset {
 			c.found(joined(path, name), "is required")
 		}
