@@ -199,6 +199,23 @@ func TestBinaryFinishesCallsInFlightOnSIGTERM(t *testing.T) {
 	require.Zero(t, state.ExitCode())
 }
 
+func TestBinaryEndsTheWorkOfAClientThatGoesAway(t *testing.T) {
+	api := slowAPI(t)
+	s := start(t, "--kubeconfig", api.kubeconfig).session(t)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	go func() {
+		_, _ = s.CallTool(ctx, &mcp.CallToolParams{Name: "k8s_get_resources", Arguments: map[string]any{"resource_type": "namespaces", "resource_name": "kube-system"}})
+	}()
+	<-api.reached
+	leave()
+	select {
+	case <-api.gone:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the API server is still being asked")
+	}
+}
+
 func TestBinarySpeaksOnlyProtocolOnStdout(t *testing.T) {
 	cmd := exec.Command(builtBinary(t), "--kubeconfig", kubeconfig(), "--log-level=debug")
 	cmd.Stdin = strings.NewReader(

@@ -41,18 +41,20 @@ type holding struct {
 	kubeconfig string
 	reached    chan struct{} // closed when the first such request is in
 	release    chan struct{} // close it to let them go on
+	gone       chan struct{} // closed when the server gives up on one
 }
 
 func slowAPI(t testing.TB) *holding {
 	t.Helper()
-	h := &holding{reached: make(chan struct{}), release: make(chan struct{})}
-	var once sync.Once
+	h := &holding{reached: make(chan struct{}), release: make(chan struct{}), gone: make(chan struct{})}
+	var once, left sync.Once
 	h.kubeconfig = proxied(t, func(r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/namespaces/kube-system") {
 			once.Do(func() { close(h.reached) })
 			select {
 			case <-h.release:
 			case <-r.Context().Done():
+				left.Do(func() { close(h.gone) })
 			}
 		}
 	})
