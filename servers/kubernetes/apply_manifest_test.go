@@ -136,7 +136,7 @@ func TestApplyManifestWarnsOfWhatFollows(t *testing.T) {
 		`~ spec.template.spec.containers[web].command: [sleep, "1000"] -> [nap, "1000"]`,
 		"Note: its pod template changes, so its pods are replaced",
 		"Note: no replica is left: whatever it serves stops",
-		"Note: HorizontalPodAutoscaler scaler (2 to 5) sets its replicas and will overrule this",
+		"Note: HorizontalPodAutoscaler scaler (2 to 5) sets its replicas and stands still while there are none",
 		`Note: the API server warns: would violate PodSecurity "restricted:latest"`,
 	} {
 		require.Contains(t, p.asked[0], note)

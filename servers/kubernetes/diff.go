@@ -22,6 +22,9 @@ const (
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
+// bookkeeping are annotations that tools and controllers keep for themselves.
+var bookkeeping = []string{lastApplied, "deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"}
+
 // essence is an object without what the API server keeps for itself and what
 // its controllers report: the part a person means to change.
 func essence(o *unstructured.Unstructured, subresource string) map[string]any {
@@ -31,7 +34,9 @@ func essence(o *unstructured.Unstructured, subresource string) map[string]any {
 		delete(metadata, field)
 	}
 	if annotations, ok := metadata["annotations"].(map[string]any); ok {
-		delete(annotations, lastApplied)
+		for _, key := range bookkeeping {
+			delete(annotations, key)
+		}
 		if len(annotations) == 0 {
 			delete(metadata, "annotations")
 		}

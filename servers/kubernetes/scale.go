@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -53,18 +52,4 @@ func (b *Backend) planScale(ctx context.Context, in ScaleIn) (mcpkit.Plan, error
 		return plan, mcpkit.Errorf(mcpkit.Invalid, "%s have no scale, so there is no number of replicas to set", t)
 	}
 	return plan, err
-}
-
-// replicasNow says how many replicas an object has and how many of them serve,
-// as far as it says so.
-func replicasNow(o *unstructured.Unstructured) []string {
-	have, found, _ := unstructured.NestedInt64(o.Object, "status", "replicas")
-	if !found {
-		return nil
-	}
-	ready, said, _ := unstructured.NestedInt64(o.Object, "status", "readyReplicas")
-	if !said && have > 0 && o.GroupVersionKind().Group != "apps" {
-		return []string{fmt.Sprintf("replicas: %d", have)}
-	}
-	return []string{fmt.Sprintf("replicas: %d, ready: %d", have, ready)}
 }

@@ -46,7 +46,7 @@ func TestScaleSaysWhoElseSetsReplicasAndWhatStops(t *testing.T) {
 
 Note: no replica is left: whatever it serves stops
 Note: HorizontalPodAutoscaler auto (1 to 4) sets its replicas and stands still while there are none
-Now: replicas: 1, ready: 1
+Now: pods: 1, ready: 1
 
 Accept to make this change, decline to leave everything as it is.`}, p.asked)
 	s.Call("k8s_scale", map[string]any{"name": "web", "namespace": ns, "replicas": 9})

@@ -27,6 +27,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Write(ts, patchResource, b.planPatch, applied[PatchResourceIn](b))
 	mcpkit.Write(ts, patchStatus, b.planPatchStatus, applied[PatchStatusIn](b))
 	mcpkit.Write(ts, scale, b.planScale, applied[ScaleIn](b))
+	mcpkit.Write(ts, actOnRollout, b.planRollout, applied[RolloutIn](b))
 	mcpkit.Write(ts, labelResource, b.planLabel, applied[LabelResourceIn](b))
 	mcpkit.Write(ts, removeLabel, b.planRemoveLabel, applied[RemoveLabelIn](b))
 	mcpkit.Write(ts, annotateResource, b.planAnnotate, applied[AnnotateResourceIn](b))
