@@ -66,6 +66,12 @@ func unreachable(err error, doing string) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// isKind reports whether err is an answer of that kind.
+func isKind(err error, k mcpkit.Kind) bool {
+	var known *mcpkit.Error
+	return errors.As(err, &known) && known.Kind == k
+}
+
 func wrap(kind mcpkit.Kind, err error, format string, args ...any) error {
 	return &mcpkit.Error{Kind: kind, Text: fmt.Sprintf(format, args...), Err: err}
 }

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -58,8 +57,7 @@ func (b *Backend) getEvents(ctx context.Context, in GetEventsIn) (GetEventsOut, 
 		return GetEventsOut{}, err
 	}
 	if e.total == 0 && q.within != nil {
-		var known *mcpkit.Error
-		if _, _, err := b.get(ctx, *q.within); errors.As(err, &known) && known.Kind == mcpkit.NotFound {
+		if _, _, err := b.get(ctx, *q.within); isKind(err, mcpkit.NotFound) {
 			return GetEventsOut{}, err
 		}
 	}

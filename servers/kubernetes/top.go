@@ -195,8 +195,7 @@ func (t *topTally) partDenied(err error, part string) error {
 // metricsPath is where the metrics of nodes or pods are served.
 func (b *Backend) metricsPath(ctx context.Context, resource, namespace string) (string, error) {
 	t, err := b.resolve(ctx, resource+".metrics.k8s.io")
-	var known *mcpkit.Error
-	if errors.As(err, &known) && known.Kind == mcpkit.NotFound {
+	if isKind(err, mcpkit.NotFound) {
 		_, broken, err := b.allTypes(ctx, false)
 		if err != nil {
 			return "", err
