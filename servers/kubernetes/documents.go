@@ -154,27 +154,25 @@ func nested(d document, path ...string) string {
 
 // resolveKind finds the type of an object by its apiVersion and kind, exactly.
 func (b *Backend) resolveKind(ctx context.Context, gvk schema.GroupVersionKind) (resourceType, error) {
-	for _, again := range []bool{false, true} {
-		types, broken, err := b.allTypes(ctx, again)
-		if err != nil {
-			return resourceType{}, err
-		}
-		var elsewhere []string
-		for _, t := range types {
-			if t.GroupVersion().WithKind(t.Kind) == gvk {
-				return t, nil
-			}
-			if t.Kind == gvk.Kind {
-				elsewhere = append(elsewhere, t.GroupVersion().String())
-			}
-		}
-		switch {
-		case !again:
-		case len(elsewhere) > 0:
-			return resourceType{}, mcpkit.Errorf(mcpkit.NotFound, "the cluster has no %s in apiVersion %s; it has one in %s", gvk.Kind, gvk.GroupVersion(), strings.Join(elsewhere, ", "))
-		default:
-			return resourceType{}, unknownType(gvk.Kind, types, broken)
+	exactly := func(t resourceType) bool { return t.GroupVersion().WithKind(t.Kind) == gvk }
+	types, broken, err := b.allTypes(ctx, false)
+	if err == nil && !slices.ContainsFunc(types, exactly) {
+		types, broken, err = b.allTypes(ctx, true)
+	}
+	if err != nil {
+		return resourceType{}, err
+	}
+	if i := slices.IndexFunc(types, exactly); i >= 0 {
+		return types[i], nil
+	}
+	var elsewhere []string
+	for _, t := range types {
+		if t.Kind == gvk.Kind {
+			elsewhere = append(elsewhere, t.GroupVersion().String())
 		}
 	}
-	return resourceType{}, nil // not reached: the second look always answers
+	if len(elsewhere) > 0 {
+		return resourceType{}, mcpkit.Errorf(mcpkit.NotFound, "the cluster has no %s in apiVersion %s; it has one in %s", gvk.Kind, gvk.GroupVersion(), strings.Join(elsewhere, ", "))
+	}
+	return resourceType{}, unknownType(gvk.Kind, types, broken)
 }
