@@ -87,11 +87,11 @@ func (b *Backend) execute(ctx context.Context, p planned) (*unstructured.Unstruc
 		if !movedOn(err) || p.before == nil || try == retries {
 			return nil, translateWrite(err, p.change)
 		}
-		now, readErr := b.current(ctx, p.change)
+		now, seen, readErr := b.current(ctx, p.change)
 		if readErr != nil {
 			return nil, readErr
 		}
-		if p.version(now) != p.seen {
+		if seen != p.seen {
 			return nil, mcpkit.Errorf(mcpkit.Conflict, "%s changed while this was being done, so it was left as it is. Call again to have a new plan approved", p)
 		}
 		p.before = now
@@ -125,7 +125,7 @@ func (b *Backend) row(ctx context.Context, p *planned) []string {
 
 // farewell says whether a deleted object is gone, and if not what it waits for.
 func (b *Backend) farewell(ctx context.Context, ch change) string {
-	now, err := b.current(ctx, ch)
+	now, _, err := b.current(ctx, ch)
 	switch {
 	case err != nil:
 		return "deleted"

@@ -174,15 +174,15 @@ func (b *Backend) rehearse(ctx context.Context, ch change) (*planned, error) {
 	mcpkit.SetTarget(ctx, ch.String())
 	p := &planned{change: ch}
 	var err error
+	p.seen = ch.version(nil)
 	if ch.action != creating {
-		if p.before, err = b.current(ctx, ch); err != nil {
+		if p.before, p.seen, err = b.current(ctx, ch); err != nil {
 			return nil, err
 		}
 		if p.before == nil && ch.action != applying {
 			return nil, b.notFound(ctx, ch.t, ch.namespace, ch.name)
 		}
 	}
-	p.seen = p.version(p.before)
 	heard, warnings := hearWarnings(ctx)
 	if p.after, err = b.send(heard, *p, true); err != nil {
 		return nil, translateWrite(err, ch)
@@ -195,36 +195,69 @@ func (b *Backend) rehearse(ctx context.Context, ch change) (*planned, error) {
 	return p, nil
 }
 
-// current reads the object of a change, nil when it is not there.
-func (b *Backend) current(ctx context.Context, ch change) (*unstructured.Unstructured, error) {
+// current reads the object of a change, nil when it is not there, and its
+// version. A scale says nothing of its object's history, so that is read too:
+// after it, lest the version be newer than what the change is tied to.
+func (b *Backend) current(ctx context.Context, ch change) (*unstructured.Unstructured, string, error) {
 	c, err := b.open()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var sub []string
 	if ch.subresource == "scale" { // status is read with its object
 		sub = []string{ch.subresource}
 	}
-	obj, err := c.in(ch.t, ch.namespace).Get(ctx, ch.name, metav1.GetOptions{}, sub...)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+	objects := c.in(ch.t, ch.namespace)
+	obj, err := objects.Get(ctx, ch.name, metav1.GetOptions{}, sub...)
+	whole := obj
+	if err == nil && sub != nil {
+		whole, err = objects.Get(ctx, ch.name, metav1.GetOptions{})
 	}
-	return obj, translate(err, "get "+ch.String())
+	if apierrors.IsNotFound(err) {
+		return nil, ch.version(nil), nil
+	}
+	if err != nil {
+		return nil, "", translate(err, "get "+ch.String())
+	}
+	return obj, ch.version(whole), nil
 }
 
-// version tells apart what a plan can rest on. It is not the resource version:
-// a workload's status moves all the time, and a plan for its spec must outlive
-// that for as long as a person takes to decide.
+// version tells apart what a plan can rest on: what an object says, how often
+// that has changed, and who wrote it when. It is not the resource version: a
+// workload's status moves all the time, and a plan for its spec must outlive
+// that for as long as a person takes to decide. The history is part of it so
+// that a plan is stale even when its object was changed and changed back.
 func (ch change) version(o *unstructured.Unstructured) string {
 	if o == nil {
 		return ch.String() + " absent"
 	}
-	raw, err := json.Marshal(essence(o, ch.subresource))
+	generation := o.GetGeneration()
+	var writers []metav1.ManagedFieldsEntry
+	for _, w := range o.GetManagedFields() {
+		switch {
+		case ch.subresource == "status" || !reports(w):
+			writers = append(writers, w)
+		case w.Subresource == "": // then the generation counts reports too
+			generation = 0
+		}
+	}
+	raw, err := json.Marshal([]any{essence(o, ch.subresource), generation, writers})
 	if err != nil { // what came as JSON encodes as JSON
 		return ch.String() + " " + o.GetResourceVersion()
 	}
 	sum := sha256.Sum256(raw)
 	return ch.String() + " " + string(o.GetUID()) + ":" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// reports tells the writers that report an object's status from those that
+// change the object. A custom type may have a status and no subresource for it.
+func reports(w metav1.ManagedFieldsEntry) bool {
+	if w.Subresource == "status" || w.FieldsV1 == nil {
+		return w.Subresource == "status"
+	}
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(w.FieldsV1.GetRawBytes(), &fields)
+	return err == nil && len(fields) == 1 && fields["f:status"] != nil
 }
 
 // changes reports whether carrying out p would make a difference.

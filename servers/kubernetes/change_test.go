@@ -243,15 +243,43 @@ func TestChangeIsNotMadeOnAnotherObjectOfThatName(t *testing.T) {
 	require.Equal(t, `{"a":"1"}`, at(t, "cm", ns, "cm", "data"))
 }
 
+func TestChangeIsNotMadeOnWhatWasChangedAndChangedBack(t *testing.T) {
+	t.Parallel()
+	b, ns := admin(t), namespace(t)
+	apply(t, ns, webDeployment)
+	for _, plan := range []func() (mcpkit.Plan, error){
+		func() (mcpkit.Plan, error) {
+			return b.planPatch(t.Context(), PatchResourceIn{Ref: Ref{ResourceType: "deploy", ResourceName: "web", Namespace: ns}, Patch: `{spec: {paused: true}}`})
+		},
+		func() (mcpkit.Plan, error) {
+			return b.planScale(t.Context(), ScaleIn{Name: "web", Namespace: ns, Replicas: 3})
+		},
+	} {
+		first, err := plan()
+		require.NoError(t, err)
+		poke(t, "deploy", ns, "web", `{"spec":{"replicas":1}}`)
+		poke(t, "deploy", ns, "web", `{"spec":{"replicas":0}}`)
+		second, err := plan()
+		require.NoError(t, err)
+		require.Equal(t, first.Diff, second.Diff)
+		require.NotEqual(t, first.Seen, second.Seen)
+		_, err = b.carryOut(t.Context(), first)
+		require.ErrorContains(t, err, "changed while this was being done")
+	}
+}
+
 func TestChangeOutlivesAStatusThatMoves(t *testing.T) {
 	t.Parallel()
 	b, ns := admin(t), namespace(t)
 	apply(t, ns, webDeployment)
-	plan, err := b.planPatch(t.Context(), PatchResourceIn{
-		Ref: Ref{ResourceType: "deploy", ResourceName: "web", Namespace: ns}, Patch: `{spec: {paused: true}}`,
-	})
+	in := PatchResourceIn{Ref: Ref{ResourceType: "deploy", ResourceName: "web", Namespace: ns}, Patch: `{spec: {paused: true}}`}
+	plan, err := b.planPatch(t.Context(), in)
 	require.NoError(t, err)
 	poke(t, "deploy", ns, "web", `{"status":{"collisionCount":7}}`, "status")
+	again, err := b.planPatch(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Seen, again.Seen)
+	poke(t, "deploy", ns, "web", `{"status":{"collisionCount":8}}`, "status")
 	out, err := b.carryOut(t.Context(), plan)
 	require.NoError(t, err)
 	require.Equal(t, "+ spec.paused: true", out.Diff)
