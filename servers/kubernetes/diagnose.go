@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 )
 
 var diagnose = mcpkit.Tool{
@@ -65,7 +66,7 @@ func (b *Backend) diagnose(ctx context.Context, in DiagnoseIn) (DiagnoseOut, err
 	if err != nil {
 		return DiagnoseOut{}, err
 	}
-	d := &diagnosis{b: b, c: c, ns: obj.GetNamespace(), now: b.now(), events: newEventPool(b.now())}
+	d := &diagnosis{b: b, c: c, obj: obj, ns: obj.GetNamespace(), now: b.now(), events: newEventPool(b.now())}
 	d.saw(t.Resource, 1)
 	d.object = objectName(obj.GetKind(), obj.GetNamespace(), obj.GetName())
 	d.deletion(obj)
@@ -86,6 +87,7 @@ type diagnosis struct {
 	ns  string
 	now time.Time
 
+	obj      *unstructured.Unstructured
 	object   string
 	state    string // of the object, in a few words
 	verdict  string // where the findings do not decide it
@@ -156,7 +158,7 @@ func (d *diagnosis) deletion(obj *unstructured.Unstructured) {
 
 // conditions tells of any other type what its own conditions say.
 func (d *diagnosis) conditions(ctx context.Context, obj *unstructured.Unstructured) {
-	d.eventsOf(ctx, string(obj.GetUID()))
+	d.eventsOf(ctx, obj)
 	list := maps(obj.Object, "status", "conditions")
 	for _, c := range list {
 		name, _ := c["type"].(string)
@@ -199,15 +201,18 @@ func (d *diagnosis) find(severity, what, next string, evidence ...string) {
 	d.findings = append(d.findings, Finding{Severity: severity, What: what, Evidence: evidence, Next: next})
 }
 
-// eventsOf gathers the events of one object.
-func (d *diagnosis) eventsOf(ctx context.Context, uid string) {
-	gather(ctx, &d.gathering, "events", d.c.typed.CoreV1().Events(d.ns).List,
-		metav1.ListOptions{FieldSelector: "involvedObject.uid=" + uid},
-		func(e *corev1.Event) {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			d.events.tally.add(e)
-		})
+// eventsOf gathers the events of one object, not of others that had its name.
+func (d *diagnosis) eventsOf(ctx context.Context, o metav1.Object) {
+	d.eventsWhere(ctx, fields.Set{"involvedObject.uid": string(o.GetUID())})
+}
+
+func (d *diagnosis) eventsWhere(ctx context.Context, selector fields.Set) {
+	ns := cmp.Or(d.ns, metav1.NamespaceDefault) // where events of cluster-wide objects are kept
+	gather(ctx, &d.gathering, "events", d.c.typed.CoreV1().Events(ns).List, metav1.ListOptions{FieldSelector: selector.String()}, func(e *corev1.Event) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.events.tally.add(e)
+	})
 }
 
 // maxDiagnosisEvents is how many events are shown beside those quoted.

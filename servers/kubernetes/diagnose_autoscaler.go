@@ -68,7 +68,7 @@ func (d *diagnosis) autoscaler(ctx context.Context, name string) error {
 	target := h.Spec.ScaleTargetRef
 	d.chain = append(d.chain, "scales "+target.Kind+" "+target.Name)
 	d.together(ctx,
-		func(ctx context.Context) { d.eventsOf(ctx, string(h.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, h) },
 		func(ctx context.Context) { d.scaleTarget(ctx, target) },
 		func(ctx context.Context) { d.metricsServed(ctx) },
 	)
@@ -86,17 +86,12 @@ func (d *diagnosis) scaleTarget(ctx context.Context, target autoscalingv2.CrossV
 	if err != nil {
 		return // the API server lets no such autoscaler in
 	}
-	t, err := d.b.resolve(ctx, strings.TrimSuffix(strings.ToLower(target.Kind)+"."+gv.Group, "."))
-	if err != nil {
-		d.missedOut("the target's type", err)
-		return
-	}
-	_, err = d.c.in(t, d.ns).Get(ctx, target.Name, metav1.GetOptions{})
+	_, t, err := d.fetch(ctx, strings.TrimSuffix(target.Kind+"."+gv.Group, "."), target.Name)
 	switch {
 	case apierrors.IsNotFound(err):
 		d.aside(Finding{Severity: critical, What: fmt.Sprintf("its target %s %q does not exist", target.Kind, target.Name), Next: "create it, or correct scaleTargetRef"})
 	case err != nil:
-		d.missedOut(t.String()+" "+target.Name, err)
+		d.missedOut(strings.ToLower(target.Kind)+" "+target.Name, err)
 	default:
 		d.saw(t.Resource, 1)
 	}
@@ -104,12 +99,7 @@ func (d *diagnosis) scaleTarget(ctx context.Context, target autoscalingv2.CrossV
 
 // metricsServed says whether the API that serves pods' metrics is available.
 func (d *diagnosis) metricsServed(ctx context.Context) {
-	services, err := d.b.resolve(ctx, "apiservices.apiregistration.k8s.io")
-	if err != nil {
-		d.missedOut("apiservices", err)
-		return
-	}
-	obj, err := d.c.in(services, "").Get(ctx, "v1beta1.metrics.k8s.io", metav1.GetOptions{})
+	obj, _, err := d.fetch(ctx, "apiservices.apiregistration.k8s.io", "v1beta1.metrics.k8s.io")
 	what := ""
 	switch {
 	case apierrors.IsNotFound(err):

@@ -20,7 +20,7 @@ func (d *diagnosis) claim(ctx context.Context, claim *corev1.PersistentVolumeCla
 	d.state = string(claim.Status.Phase)
 	var users []string
 	d.together(ctx,
-		func(ctx context.Context) { d.eventsOf(ctx, string(claim.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, claim) },
 		func(ctx context.Context) { users = d.podsUsing(ctx, claim.Name) },
 	)
 	d.chain = append(d.chain, "used by pods: "+orNone(some(users, 5)))

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 )
 
 var (
@@ -24,9 +25,10 @@ func (d *diagnosis) creation(ctx context.Context, w *workloadCase) {
 		return
 	}
 	object := w.kind + "/" + w.meta.Name
-	if w.creator.uid != "" {
-		object = w.creator.object
-		d.eventsOf(ctx, w.creator.uid)
+	if w.creator != "" {
+		object = w.creator
+		kind, name, _ := strings.Cut(object, "/")
+		d.eventsWhere(ctx, fields.Set{"involvedObject.kind": kind, "involvedObject.name": name})
 	}
 	if e := d.events.find(object, "", "FailedCreate"); e != nil {
 		d.events.tell(object, "FailedCreate")

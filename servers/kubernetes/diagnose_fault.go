@@ -63,7 +63,6 @@ func (d *diagnosis) judgeCrash(ctx context.Context, s subject, f *Finding) {
 	if s.message != "" {
 		f.Evidence = append(f.Evidence, "termination message: "+abridge(lastLine(s.message), 300))
 	}
-	f.Next = cmp.Or(f.Next, "the program's own account is its log; k8s_get_pod_logs has more of it")
 	for _, probe := range []string{"Liveness", "Startup"} {
 		if e := d.events.find(s.object(), probe+" probe failed", "Unhealthy"); e != nil && e.part == s.container {
 			f.What = fmt.Sprintf("%scontainer %s is restarted because its %s probe fails, %s", s.who, s.container, strings.ToLower(probe), plural(int(s.restarts), "restart"))
@@ -92,6 +91,7 @@ func (d *diagnosis) quoteLog(ctx context.Context, s subject, f *Finding) {
 		f.Evidence = append(f.Evidence, "its log is empty")
 	default:
 		f.Evidence = append(f.Evidence, "log: "+tellingLine(tail))
+		f.Next = cmp.Or(f.Next, "the log is the program's own account; k8s_get_pod_logs has more of it")
 		if len(tail) > 1 {
 			d.logs = append(d.logs, LogTail{Of: of, Lines: strings.Join(tail, "\n")})
 		}

@@ -17,7 +17,7 @@ func (d *diagnosis) ingress(ctx context.Context, in *networkingv1.Ingress) {
 	backends := ingressBackends(in)
 	d.state = fmt.Sprintf("%s, %s", plural(len(backends), "backend"), plural(len(in.Status.LoadBalancer.Ingress), "address"))
 	steps := []func(context.Context){
-		func(ctx context.Context) { d.eventsOf(ctx, string(in.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, in) },
 		func(ctx context.Context) { d.ingressClass(ctx, in) },
 	}
 	for _, b := range backends[:min(len(backends), maxReferences)] {

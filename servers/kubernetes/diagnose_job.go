@@ -19,7 +19,7 @@ func (d *diagnosis) job(ctx context.Context, j *batchv1.Job) {
 	}
 	if c := jobCondition(j, batchv1.JobComplete); c != nil {
 		d.state += fmt.Sprintf(", done %s ago", age(c.LastTransitionTime.Time, d.now))
-		d.eventsOf(ctx, string(j.UID))
+		d.eventsOf(ctx, j)
 		return
 	}
 	if j.Spec.Suspend != nil && *j.Spec.Suspend {
@@ -77,7 +77,7 @@ func (d *diagnosis) cronJob(ctx context.Context, cron *batchv1.CronJob) {
 	var newest *batchv1.Job
 	failed, total := 0, 0
 	d.together(ctx,
-		func(ctx context.Context) { d.eventsOf(ctx, string(cron.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, cron) },
 		func(ctx context.Context) {
 			gather(ctx, &d.gathering, "jobs", d.c.typed.BatchV1().Jobs(d.ns).List, metav1.ListOptions{}, func(j *batchv1.Job) {
 				if !metav1.IsControlledBy(j, cron) {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	podresource "k8s.io/component-helpers/resource"
 )
 
@@ -63,13 +64,7 @@ func (d *diagnosis) node(ctx context.Context, n *corev1.Node) {
 			})
 		},
 		func(ctx context.Context) {
-			gather(ctx, &d.gathering, "events", d.c.typed.CoreV1().Events(metav1.NamespaceDefault).List,
-				metav1.ListOptions{FieldSelector: "involvedObject.kind=Node,involvedObject.name=" + n.Name},
-				func(e *corev1.Event) {
-					d.mu.Lock()
-					defer d.mu.Unlock()
-					d.events.tally.add(e)
-				})
+			d.eventsWhere(ctx, fields.Set{"involvedObject.kind": "Node", "involvedObject.name": n.Name})
 		},
 	)
 	d.state = census.state() + "; kubelet " + n.Status.NodeInfo.KubeletVersion

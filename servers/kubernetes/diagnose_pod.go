@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // pod diagnoses one pod, and the rollout that made it when it is broken.
@@ -15,7 +17,7 @@ func (d *diagnosis) pod(ctx context.Context, p *corev1.Pod) {
 	d.state = podState(p)
 	d.together(ctx,
 		func(ctx context.Context) { d.owners(ctx, p) },
-		func(ctx context.Context) { d.eventsOf(ctx, string(p.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, p) },
 		func(ctx context.Context) { d.nodeOf(ctx, p) },
 	)
 	faults := podFaults(p, d.now)
@@ -60,65 +62,52 @@ func (d *diagnosis) latent(p *corev1.Pod) {
 	}
 }
 
-// owners climbs from a pod to whoever made it, and compares the revisions of a
-// workload on the way.
+// owners climbs from a pod to whoever made it, and on the way compares the
+// revisions of the workload whose rollout may have broken it.
 func (d *diagnosis) owners(ctx context.Context, p *corev1.Pod) {
-	owner := metav1.GetControllerOf(p)
-	if owner == nil {
+	if metav1.GetControllerOf(p) == nil {
 		d.chain = append(d.chain, "nothing owns the pod: when it goes, nothing makes another")
 		return
 	}
-	up := []string{"Pod " + p.Name, owner.Kind + " " + owner.Name}
-	switch owner.Kind {
-	case "ReplicaSet":
-		up = append(up, d.aboveReplicaSet(ctx, owner.Name)...)
-	case "StatefulSet":
-		if set, err := d.c.typed.AppsV1().StatefulSets(d.ns).Get(ctx, owner.Name, metav1.GetOptions{}); err == nil {
-			d.controllerRevisions(ctx, &set.ObjectMeta, set.Spec.Selector)
-		} else {
-			d.missedOut("statefulset "+owner.Name, err)
-		}
-	case "DaemonSet":
-		if set, err := d.c.typed.AppsV1().DaemonSets(d.ns).Get(ctx, owner.Name, metav1.GetOptions{}); err == nil {
-			d.controllerRevisions(ctx, &set.ObjectMeta, set.Spec.Selector)
-		} else {
-			d.missedOut("daemonset "+owner.Name, err)
-		}
-	case "Job":
-		if job, err := d.c.typed.BatchV1().Jobs(d.ns).Get(ctx, owner.Name, metav1.GetOptions{}); err != nil {
-			d.missedOut("job "+owner.Name, err)
-		} else if cron := metav1.GetControllerOf(job); cron != nil {
-			up = append(up, cron.Kind+" "+cron.Name)
-		}
-	}
-	slices.Reverse(up)
-	d.chain = append(d.chain, strings.Join(up, " > "))
+	d.chain = append(d.chain, strings.Join(append(d.above(ctx, p), "Pod "+p.Name), " > "))
 }
 
-// aboveReplicaSet names the deployment over a replica set and compares its revisions.
-func (d *diagnosis) aboveReplicaSet(ctx context.Context, name string) []string {
-	set, err := d.c.typed.AppsV1().ReplicaSets(d.ns).Get(ctx, name, metav1.GetOptions{})
+// maxOwners bounds how far up owners are followed.
+const maxOwners = 4
+
+// above names the owners of an object, the highest first.
+func (d *diagnosis) above(ctx context.Context, o metav1.Object) []string {
+	var chain []string
+	for range maxOwners {
+		owner := metav1.GetControllerOf(o)
+		if owner == nil {
+			break
+		}
+		chain = append(chain, owner.Kind+" "+owner.Name)
+		gv, _ := schema.ParseGroupVersion(owner.APIVersion) // the API server lets in no other
+		obj, t, err := d.fetch(ctx, strings.TrimSuffix(owner.Kind+"."+gv.Group, "."), owner.Name)
+		if err != nil {
+			d.missedOut(strings.ToLower(owner.Kind)+" "+owner.Name, err)
+			break
+		}
+		d.saw(t.Resource, 1)
+		if slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet"}, obj.GetKind()) {
+			d.revisions(ctx, obj)
+		}
+		o = obj
+	}
+	slices.Reverse(chain)
+	return chain
+}
+
+// fetch reads an object beside the one asked about.
+func (d *diagnosis) fetch(ctx context.Context, kind, name string) (*unstructured.Unstructured, resourceType, error) {
+	t, err := d.b.resolve(ctx, kind)
 	if err != nil {
-		d.missedOut("replicaset "+name, err)
-		return nil
+		return nil, t, err
 	}
-	d.saw("replicasets", 1)
-	owner := metav1.GetControllerOf(set)
-	if owner == nil {
-		return nil
-	}
-	above := []string{owner.Kind + " " + owner.Name}
-	if owner.Kind != "Deployment" {
-		return above
-	}
-	dep, err := d.c.typed.AppsV1().Deployments(d.ns).Get(ctx, owner.Name, metav1.GetOptions{})
-	if err != nil {
-		d.missedOut("deployment "+owner.Name, err)
-		return above
-	}
-	d.saw("deployments", 1)
-	d.replicaSetRevisions(ctx, dep)
-	return above
+	obj, err := d.c.in(t, d.ns).Get(ctx, name, metav1.GetOptions{})
+	return obj, t, err
 }
 
 // nodeOf says what is wrong with the node a pod is on.

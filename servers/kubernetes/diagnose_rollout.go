@@ -3,20 +3,18 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/kubectl/pkg/util/deployment"
 )
 
 // recentChange is how far back a change is told as one that may matter.
 const recentChange = 24 * time.Hour
-
-// maxChangeLines is how many fields of one rollout are told.
-const maxChangeLines = 8
 
 func (d *diagnosis) deployment(ctx context.Context, dep *appsv1.Deployment) {
 	w := &workloadCase{kind: "Deployment", meta: &dep.ObjectMeta, selector: dep.Spec.Selector, template: &dep.Spec.Template, desired: replicas(dep.Spec.Replicas), available: int(dep.Status.AvailableReplicas)}
@@ -24,10 +22,10 @@ func (d *diagnosis) deployment(ctx context.Context, dep *appsv1.Deployment) {
 		w.blocked = c.Message
 	}
 	d.state = fmt.Sprintf("%d of %d replicas available", dep.Status.AvailableReplicas, w.desired)
-	var revisions []storedRevision
+	var revisions []revision
 	d.run(ctx, w, func(ctx context.Context) {
-		if revisions = d.replicaSetRevisions(ctx, dep); len(revisions) > 0 {
-			w.creator = creator{"ReplicaSet/" + revisions[0].name, revisions[0].uid}
+		if revisions = d.revisions(ctx, d.obj); len(revisions) > 0 {
+			w.creator = "ReplicaSet/" + revisions[0].name
 		}
 	})
 	d.chainOfRevisions(w, revisions)
@@ -37,7 +35,7 @@ func (d *diagnosis) deployment(ctx context.Context, dep *appsv1.Deployment) {
 }
 
 // progress says how far the rollout has come, and why it goes no further.
-func (d *diagnosis) progress(dep *appsv1.Deployment, w *workloadCase, revisions []storedRevision) {
+func (d *diagnosis) progress(dep *appsv1.Deployment, w *workloadCase, revisions []revision) {
 	var evidence []string
 	for _, r := range revisions[:min(2, len(revisions))] {
 		if t := w.census.revisions[r.hash]; t != nil {
@@ -56,9 +54,9 @@ func (d *diagnosis) progress(dep *appsv1.Deployment, w *workloadCase, revisions 
 		if late {
 			what += fmt.Sprintf(": its deadline of %ds passed %s ago", deadline(dep), age(c.LastUpdateTime.Time, d.now))
 		}
-		severity := critical
-		if w.available >= w.desired {
-			severity = warning
+		severity := warning
+		if w.available == 0 {
+			severity = critical
 		}
 		d.find(severity, what, fmt.Sprintf("revision %d is still stored: a rollout undo returns to it", revisions[1].number), evidence...)
 	default:
@@ -97,7 +95,7 @@ func (d *diagnosis) short(w *workloadCase) {
 }
 
 // chainOfRevisions names the replica sets that have pods, newest first.
-func (d *diagnosis) chainOfRevisions(w *workloadCase, revisions []storedRevision) {
+func (d *diagnosis) chainOfRevisions(w *workloadCase, revisions []revision) {
 	var sets []string
 	for i, r := range revisions {
 		t := w.census.revisions[r.hash]
@@ -113,80 +111,75 @@ func (d *diagnosis) chainOfRevisions(w *workloadCase, revisions []storedRevision
 	}
 }
 
-// replicaSetRevisions compares a deployment's newest revision with the one before.
-func (d *diagnosis) replicaSetRevisions(ctx context.Context, dep *appsv1.Deployment) []storedRevision {
-	revisions, err := deploymentRevisions(ctx, d.c, dep)
+// revisionsKept is how many of a workload's revisions are held.
+const revisionsKept = 4
+
+// revisions reads what a workload's rollouts stored, newest first, and compares
+// the newest two.
+func (d *diagnosis) revisions(ctx context.Context, obj *unstructured.Unstructured) []revision {
+	what := "controllerrevisions"
+	if obj.GetKind() == "Deployment" {
+		what = "replicasets"
+	}
+	var list []revision
+	n := 0
+	err := d.b.eachRevision(ctx, obj, func(v revision) {
+		n++
+		list = keepNewest(list, v, revisionsKept)
+	})
 	if err != nil {
-		d.missedOut("replicasets", err)
+		d.missedOut(what, err)
 		return nil
 	}
-	d.saw("replicasets", len(revisions))
-	d.compare(&dep.ObjectMeta, revisions, rolledOut(dep, revisions))
-	return revisions
+	d.saw(what, n)
+	if len(list) > 1 {
+		d.compare(ctx, obj, list)
+	}
+	return list
 }
 
-// rolledOut is when a deployment's newest revision became the newest: a
-// revision that was returned to is older than that.
-func rolledOut(dep *appsv1.Deployment, revisions []storedRevision) time.Time {
-	if e := lastWriter(dep.ManagedFields, "f:metadata", "f:annotations", "f:"+revisionAnnotation); e != nil {
+// rolledOut is when a workload's newest revision became the newest: one that
+// was returned to is older than that.
+func rolledOut(obj *unstructured.Unstructured, newest revision) time.Time {
+	if e := lastWriter(obj.GetManagedFields(), "f:metadata", "f:annotations", "f:deployment.kubernetes.io/revision"); e != nil {
 		return e.Time.Time
 	}
-	if len(revisions) > 0 {
-		return revisions[0].created
+	if e := lastWriter(obj.GetManagedFields(), "f:spec", "f:template"); e != nil && e.Time.After(newest.created) {
+		return e.Time.Time
 	}
-	return dep.CreationTimestamp.Time
-}
-
-// controllerRevisions compares the newest revision of a stateful set or daemon
-// set with the one before.
-func (d *diagnosis) controllerRevisions(ctx context.Context, meta *metav1.ObjectMeta, selector *metav1.LabelSelector) {
-	revisions, err := controllerRevisions(ctx, d.c, meta, selector)
-	if err != nil {
-		d.missedOut("controllerrevisions", err)
-		return
-	}
-	d.saw("controllerrevisions", len(revisions))
-	at := meta.CreationTimestamp.Time
-	if len(revisions) > 0 {
-		at = revisions[0].created
-	}
-	if e := lastWriter(meta.ManagedFields, "f:spec", "f:template"); e != nil && e.Time.After(at) {
-		at = e.Time.Time
-	}
-	d.compare(meta, revisions, at)
+	return newest.created
 }
 
 // compare adds to the answer what the newest of a workload's revisions changed.
-func (d *diagnosis) compare(meta *metav1.ObjectMeta, revisions []storedRevision, at time.Time) {
-	if len(revisions) < 2 {
-		return
-	}
-	changes := templateDiff(revisions[1].template, revisions[0].template)
-	head := fmt.Sprintf("revision %d -> %d, %s ago by %s", revisions[1].number, revisions[0].number, age(at, d.now), rolloutBy(meta, at))
-	if len(changes) > maxChangeLines {
-		changes = append(changes[:maxChangeLines], fmt.Sprintf("%d more fields", len(changes)-maxChangeLines))
+func (d *diagnosis) compare(ctx context.Context, obj *unstructured.Unstructured, revisions []revision) {
+	at := rolledOut(obj, revisions[0])
+	head := fmt.Sprintf("revision %d -> %d, %s ago by %s: ", revisions[1].number, revisions[0].number, age(at, d.now), rolloutBy(obj, at))
+	changes := imagesFirst(templateChanges(ctx, revisions[1].template, revisions[0].template))
+	if len(changes) > changesShown {
+		changes = append(changes[:changesShown], fmt.Sprintf("%d more fields", len(changes)-changesShown))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(changes) == 1 {
-		d.changed = append(d.changed, head+": "+changes[0])
-		return
-	}
-	d.changed = append(d.changed, head+":")
-	for _, c := range changes {
-		d.changed = append(d.changed, "  "+c)
-	}
+	d.changed = append(d.changed, head+strings.Join(changes, "; "))
+}
+
+// imagesFirst puts the changes that break most before the others.
+func imagesFirst(changes []string) []string {
+	slices.SortStableFunc(changes, func(a, b string) int {
+		return strings.Count(b, "].image: ") - strings.Count(a, "].image: ")
+	})
+	return changes
 }
 
 // rolloutBy is who wrote the template that was rolled out at a time.
-func rolloutBy(meta *metav1.ObjectMeta, at time.Time) string {
+func rolloutBy(obj *unstructured.Unstructured, at time.Time) string {
 	who := "someone the record does not name"
-	for _, e := range meta.ManagedFields {
+	for _, e := range obj.GetManagedFields() {
 		if e.Time != nil && owns(e, "f:spec", "f:template") && near(e.Time.Time, at) {
 			who = writer(&e)
 		}
 	}
-	if cause := meta.Annotations["kubernetes.io/change-cause"]; cause != "" {
+	if cause := obj.GetAnnotations()[changeCause]; cause != "" {
 		who += " (" + abridge(strings.TrimSpace(cause), 80) + ")"
 	}
 	return who

@@ -39,7 +39,7 @@ func (d *diagnosis) service(ctx context.Context, s *corev1.Service) {
 	census, near := newPodCensus(d.now), &labelMatch{selector: s.Spec.Selector}
 	ports := map[string]bool{}
 	d.together(ctx,
-		func(ctx context.Context) { d.eventsOf(ctx, string(s.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, s) },
 		func(ctx context.Context) { counts = d.endpoints(ctx, s.Name) },
 		func(ctx context.Context) {
 			if len(s.Spec.Selector) == 0 {
@@ -98,7 +98,7 @@ func (d *diagnosis) serviceCauses(ctx context.Context, census *podCensus, counts
 	groups := census.worst()
 	for i, g := range groups[:min(maxCauses, len(groups))] {
 		if i == 0 {
-			d.eventsOf(ctx, string(g.sample.UID))
+			d.eventsOf(ctx, g.sample)
 		}
 		s := subject{fault: g.fault, pod: g.sample, who: fmt.Sprintf("%d of %s it selects: ", g.count, plural(census.total, "pod"))}
 		if counts.ready > 0 && s.severity == critical {

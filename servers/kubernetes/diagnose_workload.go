@@ -22,16 +22,9 @@ type workloadCase struct {
 	desired   int
 	available int    // pods that serve
 	blocked   string // why pods cannot be created, where its status says so
-	creator   creator
+	creator   string // whose events say why pods cannot be created, where it is not the workload itself
 	census    *podCensus
 	refs      []reference
-}
-
-// creator is the object whose controller creates the pods, and so says why it
-// cannot: the workload itself, or a deployment's newest replica set.
-type creator struct {
-	object string // as its events name it
-	uid    string
 }
 
 // run gathers everything around a workload at once, and then judges its pods.
@@ -39,7 +32,7 @@ func (d *diagnosis) run(ctx context.Context, w *workloadCase, more ...func(conte
 	w.census = newPodCensus(d.now)
 	d.managed(w.meta)
 	steps := []func(context.Context){
-		func(ctx context.Context) { d.eventsOf(ctx, string(w.meta.UID)) },
+		func(ctx context.Context) { d.eventsOf(ctx, w.meta) },
 		func(ctx context.Context) { d.census(ctx, w) },
 		func(ctx context.Context) { w.refs = d.references(ctx, &w.template.Spec) },
 	}
@@ -90,7 +83,7 @@ func (d *diagnosis) causes(ctx context.Context, w *workloadCase) {
 	var steps []func(context.Context)
 	nodes := map[string]bool{}
 	for _, g := range shown {
-		steps = append(steps, func(ctx context.Context) { d.eventsOf(ctx, string(g.sample.UID)) })
+		steps = append(steps, func(ctx context.Context) { d.eventsOf(ctx, g.sample) })
 		if node := g.sample.Spec.NodeName; node != "" && !nodes[node] {
 			nodes[node] = true
 			steps = append(steps, func(ctx context.Context) { d.nodeOf(ctx, g.sample) })
@@ -106,7 +99,7 @@ func (d *diagnosis) causes(ctx context.Context, w *workloadCase) {
 			s.name = some(g.names, 3)
 		}
 		d.judge(ctx, s)
-		if last := &d.findings[len(d.findings)-1]; last.Severity == critical && w.available >= w.desired && g.count < w.census.total {
+		if last := &d.findings[len(d.findings)-1]; last.Severity == critical && w.available > 0 && g.count < w.census.total {
 			last.Severity = warning // the others carry the load
 		}
 	}
@@ -154,7 +147,7 @@ func (d *diagnosis) replicaSet(ctx context.Context, rs *appsv1.ReplicaSet) {
 	}
 	d.state = fmt.Sprintf("%d of %d replicas ready", rs.Status.ReadyReplicas, w.desired)
 	d.run(ctx, w, func(ctx context.Context) {
-		if above := d.aboveReplicaSet(ctx, rs.Name); len(above) > 0 {
+		if above := d.above(ctx, rs); len(above) > 0 {
 			d.chain = append(d.chain, strings.Join(above, " > ")+" > ReplicaSet "+rs.Name)
 		}
 	})
@@ -163,7 +156,7 @@ func (d *diagnosis) replicaSet(ctx context.Context, rs *appsv1.ReplicaSet) {
 func (d *diagnosis) statefulSet(ctx context.Context, s *appsv1.StatefulSet) {
 	w := &workloadCase{kind: "StatefulSet", meta: &s.ObjectMeta, selector: s.Spec.Selector, template: &s.Spec.Template, desired: replicas(s.Spec.Replicas), available: int(s.Status.AvailableReplicas)}
 	d.state = fmt.Sprintf("%d of %d replicas ready", s.Status.ReadyReplicas, w.desired)
-	d.run(ctx, w, func(ctx context.Context) { d.controllerRevisions(ctx, &s.ObjectMeta, s.Spec.Selector) })
+	d.run(ctx, w, func(ctx context.Context) { d.revisions(ctx, d.obj) })
 	d.unobserved(&s.ObjectMeta, s.Status.ObservedGeneration)
 	if s.Status.UpdateRevision == s.Status.CurrentRevision || s.Status.UpdatedReplicas >= int32(w.desired) {
 		return
@@ -182,7 +175,7 @@ func (d *diagnosis) statefulSet(ctx context.Context, s *appsv1.StatefulSet) {
 func (d *diagnosis) daemonSet(ctx context.Context, s *appsv1.DaemonSet) {
 	w := &workloadCase{kind: "DaemonSet", meta: &s.ObjectMeta, selector: s.Spec.Selector, template: &s.Spec.Template, desired: int(s.Status.DesiredNumberScheduled), available: int(s.Status.NumberAvailable)}
 	d.state = fmt.Sprintf("ready on %d of %s", s.Status.NumberReady, plural(w.desired, "node"))
-	d.run(ctx, w, func(ctx context.Context) { d.controllerRevisions(ctx, &s.ObjectMeta, s.Spec.Selector) })
+	d.run(ctx, w, func(ctx context.Context) { d.revisions(ctx, d.obj) })
 	d.unobserved(&s.ObjectMeta, s.Status.ObservedGeneration)
 	if w.desired == 0 {
 		d.verdict = "idle"

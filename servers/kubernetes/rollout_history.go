@@ -31,30 +31,38 @@ const changeCause = "kubernetes.io/change-cause"
 
 // readHistory keeps the newest revisions and counts the others.
 func (r *rollout) readHistory(ctx context.Context) error {
+	return r.b.eachRevision(ctx, r.obj, func(v revision) {
+		r.total++
+		r.revisions = keepNewest(r.revisions, v, max(r.limit, 2)+1)
+	})
+}
+
+// eachRevision gives do every stored revision of a workload, in no order.
+func (b *Backend) eachRevision(ctx context.Context, obj *unstructured.Unstructured, do func(revision)) error {
 	kind, read := "controllerrevisions.apps", fromControllerRevision
-	if r.obj.GetKind() == "Deployment" {
+	if obj.GetKind() == "Deployment" {
 		kind, read = "replicasets.apps", fromReplicaSet
 	}
-	selector, err := selectorOf(r.obj)
+	selector, err := selectorOf(obj)
 	if err != nil {
 		return err
 	}
-	t, err := r.b.resolve(ctx, kind)
+	t, err := b.resolve(ctx, kind)
 	if err != nil {
 		return err
 	}
-	c, err := r.b.open()
+	c, err := b.open()
 	if err != nil {
 		return err
 	}
 	for o := (metav1.ListOptions{Limit: pageSize, LabelSelector: selector.String()}); ; {
-		page, err := c.in(t, r.obj.GetNamespace()).List(ctx, o)
+		page, err := c.in(t, obj.GetNamespace()).List(ctx, o)
 		if err != nil {
-			return translate(err, "list "+named(t.String(), r.obj.GetNamespace(), ""))
+			return translate(err, "list "+named(t.String(), obj.GetNamespace(), ""))
 		}
 		for i := range page.Items {
-			if metav1.IsControlledBy(&page.Items[i], r.obj) {
-				r.keep(read(&page.Items[i]))
+			if metav1.IsControlledBy(&page.Items[i], obj) {
+				do(read(&page.Items[i]))
 			}
 		}
 		if o.Continue = page.GetContinue(); o.Continue == "" {
@@ -63,14 +71,14 @@ func (r *rollout) readHistory(ctx context.Context) error {
 	}
 }
 
-// keep puts a revision in its place among the newest.
-func (r *rollout) keep(v revision) {
-	r.total++
-	at, _ := slices.BinarySearchFunc(r.revisions, v, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
-	if most := max(r.limit, 2) + 1; at < most {
-		r.revisions = slices.Insert(r.revisions, at, v)
-		r.revisions = r.revisions[:min(len(r.revisions), most)]
+// keepNewest puts a revision in its place among the newest, at most most of them.
+func keepNewest(list []revision, v revision, most int) []revision {
+	at, _ := slices.BinarySearchFunc(list, v, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+	if at >= most {
+		return list
 	}
+	list = slices.Insert(list, at, v)
+	return list[:min(len(list), most)]
 }
 
 func fromReplicaSet(o *unstructured.Unstructured) revision {

@@ -1,84 +1,14 @@
 package kubernetes
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/toolcrib/toolcrib/mcpkit"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 )
-
-func template(t testing.TB, text string) mcpkit.Object {
-	t.Helper()
-	var o mcpkit.Object
-	require.NoError(t, yaml.Unmarshal([]byte(text), &o))
-	return mcpkit.Redact(t.Context(), o)
-}
-
-func TestTemplateChangesNameEveryField(t *testing.T) {
-	before := template(t, `
-metadata: {labels: {app: web, pod-template-hash: aaa}, annotations: {prometheus.io/scrape: "true"}}
-spec:
-  serviceAccountName: web
-  initContainers: [{name: migrate, image: "migrate:1"}]
-  containers:
-  - {name: log, image: "log:1"}
-  - name: main
-    image: shop:1
-    args: [--level, info]
-    env: [{name: MODE, value: fast}, {name: DB_PASSWORD, value: correct-horse-battery}, {name: REGION, valueFrom: {configMapKeyRef: {name: a, key: region}}}, {name: GONE, value: x}]
-    resources: {limits: {memory: 64Mi}}
-    readinessProbe: {httpGet: {path: /ready, port: 80}}
-    volumeMounts: [{name: data, mountPath: /data}]
-  volumes: [{name: data, emptyDir: {}}, {name: conf, configMap: {name: conf-1}}]
-`)
-	after := template(t, `
-metadata: {labels: {app: web, pod-template-hash: bbb}, annotations: {prometheus.io/scrape: "false"}}
-spec:
-  serviceAccountName: robot
-  initContainers: [{name: migrate, image: "migrate:2"}]
-  containers:
-  - name: main
-    image: shop:2
-    args: [--level, debug]
-    env: [{name: NEW, value: why}, {name: MODE, value: slow}, {name: DB_PASSWORD, value: another-horse-staple}, {name: REGION, valueFrom: {configMapKeyRef: {name: b, key: region}}}]
-    resources: {limits: {memory: 128Mi}}
-    readinessProbe: {httpGet: {path: /healthz, port: 80}}
-    volumeMounts: [{name: data, mountPath: /data}]
-  - {name: log, image: "log:1"}
-  volumes: [{name: data, emptyDir: {}}, {name: conf, configMap: {name: conf-2}}]
-`)
-	changes := templateDiff(before, after)
-	mark := `redacted:[0-9a-f]{8}`
-	var kept []string
-	for _, line := range changes {
-		if strings.Contains(line, "DB_PASSWORD") {
-			require.Regexp(t, `^container main env DB_PASSWORD: `+mark+` -> `+mark+`$`, line)
-			continue
-		}
-		kept = append(kept, line)
-	}
-	require.Equal(t, []string{
-		"container main image: shop:1 -> shop:2",
-		"init container migrate image: migrate:1 -> migrate:2",
-		"container main args: --level info -> --level debug",
-		"container main env GONE: removed, was x",
-		"container main env MODE: fast -> slow",
-		"container main env NEW: added why",
-		"container main env REGION.valueFrom.configMapKeyRef.name: a -> b",
-		"container main readinessProbe.httpGet.path: /ready -> /healthz",
-		"container main resources.limits.memory: 64Mi -> 128Mi",
-		"serviceAccountName: web -> robot",
-		"volume conf configMap.name: conf-1 -> conf-2",
-		"annotation prometheus.io/scrape: true -> false",
-	}, kept)
-	require.Empty(t, templateDiff(after, after))
-}
 
 func TestNodeFaults(t *testing.T) {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}
@@ -113,6 +43,11 @@ func TestAutoscalerFaults(t *testing.T) {
 	require.Contains(t, faults[0].Next, "must set the request")
 	require.Equal(t, "HorizontalPodAutoscaler web is at its limit of 5 replicas and wants more", faults[1].What)
 	require.Equal(t, info, faults[1].Severity)
+}
+
+func TestImagesFirst(t *testing.T) {
+	require.Equal(t, []string{"containers[a].image: 1 -> 2", "+ annotations: {a: b}", "replicas: 1 -> 2"},
+		imagesFirst([]string{"+ annotations: {a: b}", "containers[a].image: 1 -> 2", "replicas: 1 -> 2"}))
 }
 
 func TestLastWriterIsOfTheField(t *testing.T) {
