@@ -368,6 +368,9 @@ func TestWriteRoleHoldsNothingThatOpensOthers(t *testing.T) {
 		for _, resource := range []string{"secrets", "serviceaccounts/token"} {
 			require.NotContains(t, r.Resources, resource)
 		}
+		if slices.Contains(r.Resources, "persistentvolumes") {
+			require.Equal(t, []string{"get", "list"}, r.Verbs)
+		}
 		for _, verb := range []string{"escalate", "bind", "impersonate", "deletecollection"} {
 			require.NotContains(t, r.Verbs, verb)
 		}

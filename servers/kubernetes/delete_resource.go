@@ -17,7 +17,7 @@ var deleteResource = mcpkit.Tool{
 	Title:       "Delete a Kubernetes object",
 	Description: "Deletes one object, with what belongs to it. To stop a workload and keep it use k8s_scale.",
 	Narrow:      "delete its dependents first",
-	Rules: append(changeable("delete"), mcpkit.Rule{
+	Rules: append(changeable("delete"), readRule("", "persistentvolumes"), mcpkit.Rule{
 		Groups: []string{"authorization.k8s.io"}, Resources: []string{"selfsubjectrulesreviews"}, Verbs: []string{"create"},
 	}),
 }

@@ -35,17 +35,22 @@ func readRule(group string, resources ...string) mcpkit.Rule {
 //   - Secrets: their values would pass through the caller's model.
 //   - RBAC, webhook configurations, admission policies, CRDs, API services and
 //     runtime classes: who writes those decides what everyone else may do.
+//   - persistent volumes: one with a host path opens a node's disk, whatever the
+//     pod security standard of a namespace says.
 //   - types that controllers write and people do not: events, endpoints,
 //     leases, controller revisions, volume attachments, CSI nodes.
 //
-// An operator who wants more, custom resources for instance, adds it by name.
+// What is left is power enough: whoever creates pods runs them as any
+// ServiceAccount and with any Secret of their namespace, and whoever patches
+// namespaces sets their pod security standard. That is what the gate is for. An
+// operator who wants more, custom resources for instance, adds it by name.
 func changeable(verbs ...string) []mcpkit.Rule {
 	grant := func(group string, resources ...string) mcpkit.Rule {
 		return mcpkit.Rule{Groups: []string{group}, Resources: resources, Verbs: append([]string{"get", "list"}, verbs...)}
 	}
 	return []mcpkit.Rule{
-		grant("", "configmaps", "limitranges", "namespaces", "persistentvolumeclaims", "persistentvolumes", "pods",
-			"replicationcontrollers", "resourcequotas", "serviceaccounts", "services"),
+		grant("", "configmaps", "limitranges", "namespaces", "persistentvolumeclaims", "pods", "replicationcontrollers",
+			"resourcequotas", "serviceaccounts", "services"),
 		grant("apps", "daemonsets", "deployments", "replicasets", "statefulsets"),
 		grant("batch", "cronjobs", "jobs"),
 		grant("autoscaling", "horizontalpodautoscalers"),
@@ -58,7 +63,7 @@ func changeable(verbs ...string) []mcpkit.Rule {
 // they have one, and reading their objects.
 var statusChangeable = append(changeable(),
 	mcpkit.Rule{Groups: []string{""}, Verbs: []string{"patch"}, Resources: []string{"namespaces/status", "persistentvolumeclaims/status",
-		"persistentvolumes/status", "pods/status", "replicationcontrollers/status", "resourcequotas/status", "services/status"}},
+		"pods/status", "replicationcontrollers/status", "resourcequotas/status", "services/status"}},
 	mcpkit.Rule{Groups: []string{"apps"}, Verbs: []string{"patch"}, Resources: []string{"daemonsets/status", "deployments/status",
 		"replicasets/status", "statefulsets/status"}},
 	mcpkit.Rule{Groups: []string{"batch"}, Verbs: []string{"patch"}, Resources: []string{"cronjobs/status", "jobs/status"}},
