@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -110,11 +109,11 @@ func bareTemplate(template map[string]any) map[string]any {
 	return template
 }
 
-// templateChanges lists how one template differs from another. Values of
-// environment variables are never shown, only that they differ.
+// templateChanges lists how one template differs from another. Values that are
+// secrets are fingerprints, so that it still shows whether they changed.
 func templateChanges(ctx context.Context, from, to map[string]any) []string {
 	var d differ
-	d.compare("", value{from, withoutEnv(ctx, from), true}, value{to, withoutEnv(ctx, to), true})
+	d.compare("", value{from, redacted(ctx, from), true}, value{to, redacted(ctx, to), true})
 	for i, line := range d.lines {
 		for _, sign := range []string{"~ ", "+ ", "- "} {
 			if rest, ok := strings.CutPrefix(line, sign); ok {
@@ -123,32 +122,6 @@ func templateChanges(ctx context.Context, from, to map[string]any) []string {
 		}
 	}
 	return d.lines
-}
-
-// withoutEnv is what may be shown of a template.
-func withoutEnv(ctx context.Context, template map[string]any) any {
-	raw, err := json.Marshal(template)
-	if err != nil {
-		return nil
-	}
-	var shown map[string]any
-	if json.Unmarshal(raw, &shown) != nil {
-		return nil
-	}
-	for _, kind := range []string{"initContainers", "containers"} {
-		spec, _ := shown["spec"].(map[string]any)
-		list, _ := spec[kind].([]any)
-		for _, c := range list {
-			container, _ := c.(map[string]any)
-			env, _ := container["env"].([]any)
-			for _, e := range env {
-				if v, ok := e.(map[string]any); ok && v["value"] != nil {
-					v["value"] = "(value not shown)"
-				}
-			}
-		}
-	}
-	return redacted(ctx, shown)
 }
 
 // changesShown is how many changes of one revision are named.
