@@ -31,7 +31,7 @@ type NodeIn struct {
 }
 
 func (b *Backend) planCordon(ctx context.Context, in NodeIn) (mcpkit.Plan, error) {
-	ch, err := b.schedulability(ctx, in.Name, `{"spec":{"unschedulable":true}}`)
+	ch, err := b.schedulability(ctx, in.Name, cordoned)
 	if err != nil {
 		return mcpkit.Plan{}, err
 	}
@@ -39,12 +39,18 @@ func (b *Backend) planCordon(ctx context.Context, in NodeIn) (mcpkit.Plan, error
 }
 
 func (b *Backend) planUncordon(ctx context.Context, in NodeIn) (mcpkit.Plan, error) {
-	ch, err := b.schedulability(ctx, in.Name, `{"spec":{"unschedulable":null}}`)
+	ch, err := b.schedulability(ctx, in.Name, uncordoned)
 	if err != nil {
 		return mcpkit.Plan{}, err
 	}
 	return b.plan(ctx, ch)
 }
+
+// Patches of a node.
+const (
+	cordoned   = `{"spec":{"unschedulable":true}}`
+	uncordoned = `{"spec":{"unschedulable":null}}`
+)
 
 // schedulability is the change that cordons a node or lets it be scheduled to.
 func (b *Backend) schedulability(ctx context.Context, name, patch string) (change, error) {

@@ -36,3 +36,18 @@ func TestCordonAndUncordonAreGated(t *testing.T) {
 		})
 	}
 }
+
+func TestCordonOutlivesANodeThatFails(t *testing.T) {
+	t.Parallel()
+	node := simulatedNode(t)
+	p := &person{says: "accept", first: func() {
+		poke(t, "node", "", node, `{"spec":{"taints":[{"key":"toolcrib.test/simulated","effect":"NoSchedule"},{"key":"node.kubernetes.io/unreachable","effect":"NoSchedule"}]}}`)
+	}}
+	a := writing(t, admin(t), p).Call("k8s_cordon_node", map[string]any{"name": node})
+	require.Contains(t, a.Text, "result: done")
+	p.first = func() {
+		poke(t, "node", "", node, `{"spec":{"taints":[{"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}]}}`)
+	}
+	a = writing(t, admin(t), p).Call("k8s_uncordon_node", map[string]any{"name": node})
+	require.Contains(t, a.Text, "conflict: what this plan rests on changed")
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -23,7 +24,14 @@ const (
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // bookkeeping are annotations that tools and controllers keep for themselves.
-var bookkeeping = []string{lastApplied, "deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"}
+var bookkeeping = []string{lastApplied, "deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation", "node.alpha.kubernetes.io/ttl"}
+
+// conditionTaints are those the control plane puts on a node for its
+// conditions, and takes off again.
+var conditionTaints = []string{
+	corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable, corev1.TaintNodeUnschedulable, corev1.TaintNodeMemoryPressure,
+	corev1.TaintNodeDiskPressure, corev1.TaintNodePIDPressure, corev1.TaintNodeNetworkUnavailable,
+}
 
 // essence is an object without what the API server keeps for itself and what
 // its controllers report: the part a person means to change.
@@ -47,7 +55,24 @@ func essence(o *unstructured.Unstructured, subresource string) map[string]any {
 	if spec, ok := out["spec"].(map[string]any); ok && subresource == "scale" && spec["replicas"] == nil {
 		spec["replicas"] = int64(0) // which a Scale leaves out
 	}
+	if o.GetKind() == "Node" {
+		withoutConditionTaints(out)
+	}
 	return out
+}
+
+func withoutConditionTaints(node map[string]any) {
+	taints, _, _ := unstructured.NestedSlice(node, "spec", "taints")
+	taints = slices.DeleteFunc(taints, func(t any) bool {
+		taint, _ := t.(map[string]any)
+		key, _ := taint["key"].(string)
+		return slices.Contains(conditionTaints, key)
+	})
+	if len(taints) == 0 {
+		unstructured.RemoveNestedField(node, "spec", "taints")
+		return
+	}
+	_ = unstructured.SetNestedSlice(node, taints, "spec", "taints") // the path has just been read
 }
 
 // difference lists the fields in which after differs from what p found. What

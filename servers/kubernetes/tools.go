@@ -40,4 +40,5 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Destroy(ts, executeCommand, b.planExec, b.exec)
 	mcpkit.Write(ts, cordonNode, b.planCordon, applied[NodeIn](b))
 	mcpkit.Write(ts, uncordonNode, b.planUncordon, applied[NodeIn](b))
+	mcpkit.Destroy(ts, drainNode, b.planDrain, b.drain)
 }
