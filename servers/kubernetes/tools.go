@@ -15,6 +15,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getPodLogs, b.getPodLogs)
 	mcpkit.Read(ts, getEvents, b.getEvents)
 	mcpkit.Read(ts, getAvailableAPIResources, b.getAvailableAPIResources)
+	mcpkit.Read(ts, getClusterConfiguration, b.getClusterConfiguration)
 	mcpkit.Read(ts, checkServiceConnectivity, b.checkServiceConnectivity)
 	mcpkit.Read(ts, generateResource, b.generateResource)
 	mcpkit.Read(ts, explainResource, b.explainResource)
