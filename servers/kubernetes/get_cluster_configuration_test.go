@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,15 +149,21 @@ func TestGetClusterConfigurationRefusals(t *testing.T) {
 
 func TestGetClusterConfigurationIsCutToTheBudget(t *testing.T) {
 	t.Parallel()
+	ns := namespace(t)
+	for i := range maxFacts + 1 {
+		name := fmt.Sprintf("%s-%d-%s", ns, i, strings.Repeat("x", 200))
+		removed(t, schema.GroupVersionResource{Group: "scheduling.k8s.io", Version: "v1", Resource: "priorityclasses"}, name)
+		apply(t, "", `{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: `+name+`}, value: 7}`)
+	}
 	ts := mcpkit.NewToolset()
 	Register(ts, admin(t))
-	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", MaxResultBytes: 1 << 10}, nil)
-	group := strictType(t, reading(t), namespace(t))
-	require.NotEmpty(t, group)
+	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", MaxResultBytes: 5 << 10}, nil)
 	a := s.Call("k8s_get_cluster_configuration", nil)
 	var out GetClusterConfigurationOut
 	a.Into(t, &out)
-	require.LessOrEqual(t, a.Bytes, 1<<10)
+	require.LessOrEqual(t, a.Bytes, 5<<10)
 	require.True(t, out.Truncated)
 	require.Contains(t, out.LeftOut, "list one type with k8s_get_resources instead")
+	_, features := configuration(t, reading(t))
+	require.Contains(t, features["priority classes"], " more")
 }
