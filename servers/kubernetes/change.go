@@ -235,6 +235,7 @@ func (ch change) version(o *unstructured.Unstructured) string {
 	var writers []metav1.ManagedFieldsEntry
 	for _, w := range o.GetManagedFields() {
 		switch {
+		case o.GetKind() == "Node": // whose taints the control plane takes from and gives to others as it fails and recovers
 		case ch.subresource == "status" || !reports(w):
 			writers = append(writers, w)
 		case w.Subresource == "": // then the generation counts reports too

@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestCordonAndUncordonAreGated(t *testing.T) {
@@ -40,14 +42,17 @@ func TestCordonAndUncordonAreGated(t *testing.T) {
 func TestCordonOutlivesANodeThatFails(t *testing.T) {
 	t.Parallel()
 	node := simulatedNode(t)
-	p := &person{says: "accept", first: func() {
-		poke(t, "node", "", node, `{"spec":{"taints":[{"key":"toolcrib.test/simulated","effect":"NoSchedule"},{"key":"node.kubernetes.io/unreachable","effect":"NoSchedule"}]}}`)
-	}}
+	taint := func(manager, key string) func() {
+		patch := `{"spec":{"taints":[{"key":"toolcrib.test/simulated","effect":"NoSchedule"},{"key":"` + key + `","effect":"NoSchedule"}]}}`
+		return func() {
+			_, err := testClients(t).typed.CoreV1().Nodes().Patch(t.Context(), node, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: manager})
+			require.NoError(t, err)
+		}
+	}
+	p := &person{says: "accept", first: taint("kube-controller-manager", "node.kubernetes.io/unreachable")}
 	a := writing(t, admin(t), p).Call("k8s_cordon_node", map[string]any{"name": node})
 	require.Contains(t, a.Text, "result: done")
-	p.first = func() {
-		poke(t, "node", "", node, `{"spec":{"taints":[{"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}]}}`)
-	}
+	p.first = taint("kubectl", "node.kubernetes.io/out-of-service")
 	a = writing(t, admin(t), p).Call("k8s_uncordon_node", map[string]any{"name": node})
 	require.Contains(t, a.Text, "conflict: what this plan rests on changed")
 }

@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 const (
@@ -124,13 +125,17 @@ func (d *draining) evictAll(ctx context.Context, rehearsal bool) error {
 // since, on whatever node, is not touched. It is not tried again here, where a
 // disruption budget would make client-go sleep.
 func (d *draining) evict(ctx context.Context, l *leaver, rehearsal bool) error {
-	o := &metav1.DeleteOptions{GracePeriodSeconds: d.in.GracePeriodSeconds, Preconditions: metav1.NewUIDPreconditions(string(l.uid))}
-	if rehearsal {
-		o.DryRun = []string{metav1.DryRunAll}
+	how := metav1.CreateOptions{FieldManager: fieldManager}
+	if rehearsal { // in the address, where the API server's audit log shows it
+		how.DryRun = []string{metav1.DryRunAll}
 	}
 	return d.c.typed.CoreV1().RESTClient().Post().Namespace(l.namespace).Resource("pods").Name(l.name).SubResource("eviction").
 		MaxRetries(0).
-		Body(&policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: l.name}, DeleteOptions: o}).
+		VersionedParams(&how, scheme.ParameterCodec).
+		Body(&policyv1.Eviction{
+			ObjectMeta:    metav1.ObjectMeta{Namespace: l.namespace, Name: l.name},
+			DeleteOptions: &metav1.DeleteOptions{GracePeriodSeconds: d.in.GracePeriodSeconds, Preconditions: metav1.NewUIDPreconditions(string(l.uid))},
+		}).
 		Do(ctx).Error()
 }
 

@@ -63,13 +63,14 @@ func onIt(t testing.TB, ns, node string) string {
 func TestDrainNodeIsGated(t *testing.T) {
 	t.Parallel()
 	ns, node := namespace(t), simulatedNode(t)
-	podsOn(t, ns, node, "web-0", "web-1")
+	podsOn(t, ns, node, "web")
 	requireGated(t, gatedWrite{
 		tool: drainNode, args: map[string]any{"name": node},
-		shown:   []string{fmt.Sprintf("nodes %q\n\n+ spec.unschedulable: true\nevict 2 pods\n- %s/web-0 (ConfigMap owner)\n- %s/web-1 (ConfigMap owner)\n\nNote: until it is cordoned", node, ns, ns)},
+		shown:   []string{fmt.Sprintf("nodes %q\n\n+ spec.unschedulable: true\nevict 1 pod\n- %s/web (ConfigMap owner)\n\nNote: until it is cordoned", node, ns)},
 		state:   func() string { return onIt(t, ns, node) },
-		before:  "null web-0 web-1",
+		before:  "null web",
 		after:   "true",
+		writes:  []string{"patch nodes " + node, "create pods/eviction web"},
 		disturb: func() { podsOn(t, ns, node, "late") },
 		restore: func() {
 			require.NoError(t, testClients(t).typed.CoreV1().Pods(ns).Delete(t.Context(), "late", metav1.DeleteOptions{}))
