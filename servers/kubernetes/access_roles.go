@@ -30,39 +30,27 @@ type role struct {
 func (a *accessCheck) roles(ctx context.Context) (map[roleKey]*role, error) {
 	out := map[roleKey]*role{}
 	rbac := a.c.typed.RbacV1()
-	err := a.look(eachPage(func(o metav1.ListOptions) (string, error) {
-		page, err := rbac.ClusterRoles().List(ctx, o)
-		if err != nil {
-			return "", translate(err, "list clusterroles")
+	err := each(ctx, rbac.ClusterRoles().List, metav1.ListOptions{}, func(r *rbacv1.ClusterRole) {
+		kept := a.readRole(r.Rules)
+		if kept == nil {
+			return
 		}
-		for _, r := range page.Items {
-			if kept := a.readRole(r.Rules); kept != nil {
-				kept.labels = r.Labels
-				if r.AggregationRule != nil {
-					kept.from = r.AggregationRule.ClusterRoleSelectors
-				}
-				out[roleKey{"", r.Name}] = kept
-			}
+		if kept.labels = r.Labels; r.AggregationRule != nil {
+			kept.from = r.AggregationRule.ClusterRoleSelectors
 		}
-		return page.Continue, nil
-	}))
-	if err != nil || !a.want.namespaced {
+		out[roleKey{"", r.Name}] = kept
+	})
+	if err := a.look(translate(err, "list clusterroles")); err != nil || !a.want.namespaced {
 		return out, err
 	}
-	return out, a.look(a.everywhere(func(ns string) error {
-		return eachPage(func(o metav1.ListOptions) (string, error) {
-			page, err := rbac.Roles(ns).List(ctx, o)
-			if err != nil {
-				return "", translate(err, "list "+named("roles", ns, ""))
+	return out, a.everywhere(func(ns string) error {
+		err := each(ctx, rbac.Roles(ns).List, metav1.ListOptions{}, func(r *rbacv1.Role) {
+			if kept := a.readRole(r.Rules); kept != nil {
+				out[roleKey{r.Namespace, r.Name}] = kept
 			}
-			for _, r := range page.Items {
-				if kept := a.readRole(r.Rules); kept != nil {
-					out[roleKey{r.Namespace, r.Name}] = kept
-				}
-			}
-			return page.Continue, nil
 		})
-	}))
+		return translate(err, "list "+named("roles", ns, ""))
+	})
 }
 
 // readRole keeps what rules say about the request, nil when nothing.
@@ -115,35 +103,22 @@ func (k roleKey) String() string {
 // not read those of all namespaces, the ones that bear on the request.
 func (a *accessCheck) eachBinding(ctx context.Context, do func(binding)) error {
 	rbac := a.c.typed.RbacV1()
-	err := a.look(eachPage(func(o metav1.ListOptions) (string, error) {
-		page, err := rbac.ClusterRoleBindings().List(ctx, o)
-		if err != nil {
-			return "", translate(err, "list clusterrolebindings")
-		}
-		for _, v := range page.Items {
-			do(binding{name: v.Name, role: roleKey{"", v.RoleRef.Name}, subjects: v.Subjects})
-		}
-		return page.Continue, nil
-	}))
-	if err != nil || !a.want.namespaced {
+	err := each(ctx, rbac.ClusterRoleBindings().List, metav1.ListOptions{}, func(v *rbacv1.ClusterRoleBinding) {
+		do(binding{name: v.Name, role: roleKey{"", v.RoleRef.Name}, subjects: v.Subjects})
+	})
+	if err := a.look(translate(err, "list clusterrolebindings")); err != nil || !a.want.namespaced {
 		return err
 	}
-	return a.look(a.everywhere(func(ns string) error {
-		return eachPage(func(o metav1.ListOptions) (string, error) {
-			page, err := rbac.RoleBindings(ns).List(ctx, o)
-			if err != nil {
-				return "", translate(err, "list "+named("rolebindings", ns, ""))
+	return a.everywhere(func(ns string) error {
+		err := each(ctx, rbac.RoleBindings(ns).List, metav1.ListOptions{}, func(v *rbacv1.RoleBinding) {
+			ref := roleKey{"", v.RoleRef.Name}
+			if v.RoleRef.Kind == "Role" {
+				ref.namespace = v.Namespace
 			}
-			for _, v := range page.Items {
-				ref := roleKey{"", v.RoleRef.Name}
-				if v.RoleRef.Kind == "Role" {
-					ref.namespace = v.Namespace
-				}
-				do(binding{name: v.Name, namespace: v.Namespace, role: ref, subjects: v.Subjects})
-			}
-			return page.Continue, nil
+			do(binding{name: v.Name, namespace: v.Namespace, role: ref, subjects: v.Subjects})
 		})
-	}))
+		return translate(err, "list "+named("rolebindings", ns, ""))
+	})
 }
 
 // everywhere lists in all namespaces, or in the one asked about where that is
@@ -151,9 +126,9 @@ func (a *accessCheck) eachBinding(ctx context.Context, do func(binding)) error {
 func (a *accessCheck) everywhere(list func(ns string) error) error {
 	err := list("")
 	if isKind(err, mcpkit.Denied) && a.want.namespace != "" {
-		return list(a.want.namespace)
+		err = list(a.want.namespace)
 	}
-	return err
+	return a.look(err)
 }
 
 // look notes what RBAC does not let this server see, so that an answer can go
@@ -166,17 +141,6 @@ func (a *accessCheck) look(err error) error {
 	errors.As(err, &known)
 	a.blind = append(a.blind, known.Text)
 	return nil
-}
-
-// eachPage lists page by page.
-func eachPage(list func(metav1.ListOptions) (next string, err error)) error {
-	for o := (metav1.ListOptions{Limit: pageSize}); ; {
-		next, err := list(o)
-		if err != nil || next == "" {
-			return err
-		}
-		o.Continue = next
-	}
 }
 
 // ruleText writes a rule in one line, what was asked about first.

@@ -149,21 +149,7 @@ func (v *connectivity) checkReadiness(ctx context.Context) {
 	if v.selected == 0 {
 		return
 	}
-	var why grouped
-	sample := map[string]*corev1.Pod{}
-	for _, p := range v.targets {
-		if podutils.IsPodReady(p) && p.DeletionTimestamp == nil {
-			continue
-		}
-		cause := "not ready"
-		if p.DeletionTimestamp != nil {
-			cause = "being deleted"
-		} else if faults := podFaults(p, v.now); len(faults) > 0 {
-			cause = faults[0].what
-		}
-		why.add(cause, p.Name)
-		sample[cause] = p
-	}
+	why, sample := v.unreadyPods()
 	result := checkOK
 	switch {
 	case v.ready == 0 && !v.service.Spec.PublishNotReadyAddresses:
@@ -185,6 +171,26 @@ func (v *connectivity) checkReadiness(ctx context.Context) {
 		}
 	}
 	v.add("readiness", result, "%s", said)
+}
+
+// unreadyPods groups the pods that are not ready by why, with one of each.
+func (v *connectivity) unreadyPods() (grouped, map[string]*corev1.Pod) {
+	var why grouped
+	sample := map[string]*corev1.Pod{}
+	for _, p := range v.targets {
+		if podutils.IsPodReady(p) && p.DeletionTimestamp == nil {
+			continue
+		}
+		cause := "not ready"
+		if p.DeletionTimestamp != nil {
+			cause = "being deleted"
+		} else if faults := podFaults(p, v.now); len(faults) > 0 {
+			cause = faults[0].what
+		}
+		why.add(cause, p.Name)
+		sample[cause] = p
+	}
+	return why, sample
 }
 
 // probeFailure is what a readiness probe said last.

@@ -109,18 +109,8 @@ func (b *Backend) eachEvent(ctx context.Context, namespace, fieldSelector string
 	if err != nil {
 		return err
 	}
-	for o := (metav1.ListOptions{Limit: pageSize, FieldSelector: fieldSelector}); ; {
-		page, err := c.typed.CoreV1().Events(namespace).List(ctx, o)
-		if err != nil {
-			return translate(err, "list "+named("events", namespace, ""))
-		}
-		for i := range page.Items {
-			do(&page.Items[i])
-		}
-		if o.Continue = page.Continue; o.Continue == "" {
-			return nil
-		}
-	}
+	o := metav1.ListOptions{FieldSelector: fieldSelector}
+	return translate(each(ctx, c.typed.CoreV1().Events(namespace).List, o, do), "list "+named("events", namespace, ""))
 }
 
 // eventKey is what makes events one group: the same was said of objects of the

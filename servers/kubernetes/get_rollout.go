@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
+	"k8s.io/kubectl/pkg/util/podutils"
 )
 
 var getRollout = mcpkit.Tool{
@@ -97,12 +98,6 @@ func (r *rollout) part(err error, what string) error {
 	return err
 }
 
-// hopeless are the reasons to wait that end only when somebody does something.
-var hopeless = []string{
-	"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
-	"CreateContainerConfigError", "CreateContainerError", "RunContainerError",
-}
-
 // readPods sorts out the pods of the newest revision that are not ready.
 func (r *rollout) readPods(ctx context.Context) error {
 	selector, err := selectorOf(r.obj)
@@ -111,14 +106,17 @@ func (r *rollout) readPods(ctx context.Context) error {
 	}
 	label, hash := r.revisionLabel()
 	return r.b.eachPod(ctx, r.obj.GetNamespace(), metav1.ListOptions{LabelSelector: selector.String()}, func(pod *corev1.Pod) {
-		if pod.DeletionTimestamp != nil || hash != "" && pod.Labels[label] != hash || ready(pod) {
+		if pod.DeletionTimestamp != nil || hash != "" && pod.Labels[label] != hash || podutils.IsPodReady(pod) {
 			return
 		}
-		why, blocked := unready(pod, r.now)
-		if blocked {
-			r.blocked.add(why, pod.Name)
-		} else {
-			r.slow.add(why, pod.Name)
+		faults := podFaults(pod, r.now)
+		switch {
+		case len(faults) == 0:
+			r.slow.add("not ready yet", pod.Name)
+		case faults[0].severity == critical && faults[0].kind != faultReady: // a probe may pass yet
+			r.blocked.add(faults[0].what, pod.Name)
+		default:
+			r.slow.add(faults[0].what, pod.Name)
 		}
 	})
 }
@@ -138,35 +136,6 @@ func (r *rollout) revisionLabel() (label, hash string) {
 		}
 	}
 	return "", ""
-}
-
-func ready(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
-}
-
-// unready is why a pod is not ready, and whether it will stay so by itself.
-func unready(pod *corev1.Pod, now time.Time) (why string, blocked bool) {
-	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if w := s.State.Waiting; w != nil && slices.Contains(hopeless, w.Reason) {
-			return s.Name + " " + trouble(&s, now), true
-		}
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return "not scheduled: " + brief(c.Reason, c.Message), true
-		}
-	}
-	for _, s := range pod.Status.ContainerStatuses {
-		if said := trouble(&s, now); !s.Ready && said != "" {
-			return s.Name + " " + said, s.RestartCount > 2
-		}
-		if !s.Ready && s.State.Running != nil {
-			return fmt.Sprintf("%s runs but is not ready (its readiness probe fails or has not passed yet)", s.Name), false
-		}
-	}
-	return "phase " + string(pod.Status.Phase), false
 }
 
 // judge decides the state, by kubectl's own rule where it has one.

@@ -54,20 +54,13 @@ func (b *Backend) eachRevision(ctx context.Context, obj *unstructured.Unstructur
 	if err != nil {
 		return err
 	}
-	for o := (metav1.ListOptions{Limit: pageSize, LabelSelector: selector.String()}); ; {
-		page, err := c.in(t, obj.GetNamespace()).List(ctx, o)
-		if err != nil {
-			return translate(err, "list "+named(t.String(), obj.GetNamespace(), ""))
+	o := metav1.ListOptions{LabelSelector: selector.String()}
+	err = each(ctx, c.in(t, obj.GetNamespace()).List, o, func(kept *unstructured.Unstructured) {
+		if metav1.IsControlledBy(kept, obj) {
+			do(read(kept))
 		}
-		for i := range page.Items {
-			if metav1.IsControlledBy(&page.Items[i], obj) {
-				do(read(&page.Items[i]))
-			}
-		}
-		if o.Continue = page.GetContinue(); o.Continue == "" {
-			return nil
-		}
-	}
+	})
+	return translate(err, "list "+named(t.String(), obj.GetNamespace(), ""))
 }
 
 // keepNewest puts a revision in its place among the newest, at most most of them.

@@ -45,19 +45,21 @@ func (t *topTally) nodes(ctx context.Context) (TopOut, error) {
 		return TopOut{}, err
 	}
 	columns := []string{"node", "cpu", "cpu_requested", "cpu_limits", "memory", "memory_requested", "memory_limits", "trouble"}
-	return t.answer("nodes", columns, func(r topRow) []string {
-		claimed := func(n, room int64, text func(int64) string) string {
-			if t.denied != "" {
-				return "not known"
-			}
-			return text(n) + " (" + percent(n, room) + ")"
+	return t.answer("nodes", columns, t.nodeCells)
+}
+
+func (t *topTally) nodeCells(r topRow) []string {
+	claimed := func(n, room int64, text func(int64) string) string {
+		if t.denied != "" {
+			return "not known"
 		}
-		return []string{
-			share(r.used.cpu, r.room.cpu, cores), claimed(r.asked.cpu, r.room.cpu, cores), claimed(r.most.cpu, r.room.cpu, cores),
-			share(r.used.memory, r.room.memory, inBytes), claimed(r.asked.memory, r.room.memory, inBytes), claimed(r.most.memory, r.room.memory, inBytes),
-			r.state,
-		}
-	})
+		return text(n) + " (" + percent(n, room) + ")"
+	}
+	return []string{
+		share(r.used.cpu, r.room.cpu, cores), claimed(r.asked.cpu, r.room.cpu, cores), claimed(r.most.cpu, r.room.cpu, cores),
+		share(r.used.memory, r.room.memory, inBytes), claimed(r.asked.memory, r.room.memory, inBytes), claimed(r.most.memory, r.room.memory, inBytes),
+		r.state,
+	}
 }
 
 // claims sums what the pods of each node asked for and may use.
@@ -85,18 +87,8 @@ func (t *topTally) eachNode(ctx context.Context, do func(*corev1.Node)) error {
 	if err != nil {
 		return err
 	}
-	for o := (metav1.ListOptions{Limit: pageSize, LabelSelector: t.in.LabelSelector}); ; {
-		page, err := c.typed.CoreV1().Nodes().List(ctx, o)
-		if err != nil {
-			return translate(err, "list nodes")
-		}
-		for i := range page.Items {
-			do(&page.Items[i])
-		}
-		if o.Continue = page.Continue; o.Continue == "" {
-			return nil
-		}
-	}
+	o := metav1.ListOptions{LabelSelector: t.in.LabelSelector}
+	return translate(each(ctx, c.typed.CoreV1().Nodes().List, o, do), "list nodes")
 }
 
 // nodeTrouble names the conditions in which a node is not as it should be.

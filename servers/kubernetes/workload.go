@@ -69,18 +69,7 @@ func (b *Backend) eachPod(ctx context.Context, namespace string, o metav1.ListOp
 	if err != nil {
 		return err
 	}
-	for o.Limit = pageSize; ; {
-		page, err := c.typed.CoreV1().Pods(namespace).List(ctx, o)
-		if err != nil {
-			return translate(err, "list "+named("pods", namespace, ""))
-		}
-		for i := range page.Items {
-			do(&page.Items[i])
-		}
-		if o.Continue = page.Continue; o.Continue == "" {
-			return nil
-		}
-	}
+	return translate(each(ctx, c.typed.CoreV1().Pods(namespace).List, o, do), "list "+named("pods", namespace, ""))
 }
 
 // newestJob is the job a cron job started last.
@@ -94,20 +83,14 @@ func (b *Backend) newestJob(ctx context.Context, cron *unstructured.Unstructured
 		return nil, err
 	}
 	var newest *unstructured.Unstructured
-	for o := (metav1.ListOptions{Limit: pageSize}); ; {
-		page, err := c.in(jobs, cron.GetNamespace()).List(ctx, o)
-		if err != nil {
-			return nil, translate(err, "list "+named("jobs", cron.GetNamespace(), ""))
+	err = each(ctx, c.in(jobs, cron.GetNamespace()).List, metav1.ListOptions{}, func(job *unstructured.Unstructured) {
+		created := job.GetCreationTimestamp()
+		if metav1.IsControlledBy(job, cron) && (newest == nil || created.After(newest.GetCreationTimestamp().Time)) {
+			newest = job.DeepCopy()
 		}
-		for _, job := range page.Items {
-			created := job.GetCreationTimestamp()
-			if metav1.IsControlledBy(&job, cron) && (newest == nil || created.After(newest.GetCreationTimestamp().Time)) {
-				newest = job.DeepCopy()
-			}
-		}
-		if o.Continue = page.GetContinue(); o.Continue == "" {
-			break
-		}
+	})
+	if err != nil {
+		return nil, translate(err, "list "+named("jobs", cron.GetNamespace(), ""))
 	}
 	if newest == nil {
 		return nil, mcpkit.Errorf(mcpkit.NotFound, "%s has no job now, so there are no pods", named("cronjob", cron.GetNamespace(), cron.GetName()))
