@@ -71,9 +71,9 @@ func (t *tally) add(namespace string) {
 // counted returns what one row counts under: each image by itself, anything
 // else as one value.
 func (l *listing) counted(ctx context.Context, definitions []metav1.TableColumnDefinition) (func(metav1.TableRow) ([]string, string), error) {
-	c, err := l.countBy.column(definitions)
+	c, err := l.countBy.column(ctx, definitions)
 	return func(row metav1.TableRow) ([]string, string) {
-		o := l.object(ctx, row)
+		o := rowObject(row)
 		if l.countBy.name == "images" {
 			return images(o), o.GetNamespace()
 		}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,14 +48,17 @@ func parseField(name string) (field, error) {
 // needsObject reports whether the field is made from the whole object.
 func (f field) needsObject() bool { return f.of != nil || f.path != nil }
 
-// column is the field as a column of a table with these definitions. An object
-// given to a column of a JSONPath must be redacted already.
-func (f field) column(definitions []metav1.TableColumnDefinition) (column, error) {
+// column is the field as a column of a table with these definitions. What a
+// JSONPath takes out of an object is redacted first: a part does not say any
+// more what it is a part of.
+func (f field) column(ctx context.Context, definitions []metav1.TableColumnDefinition) (column, error) {
 	switch {
 	case f.of != nil:
 		return column{f.name, func(_ metav1.TableRow, o *unstructured.Unstructured) string { return f.of(o) }}, nil
 	case f.path != nil:
-		return column{f.name, func(_ metav1.TableRow, o *unstructured.Unstructured) string { return f.path.text(o.Object) }}, nil
+		return column{f.name, func(_ metav1.TableRow, o *unstructured.Unstructured) string {
+			return f.path.text(mcpkit.Redact(ctx, f.path.around(o.Object)))
+		}}, nil
 	}
 	var names []string
 	for i, d := range definitions {

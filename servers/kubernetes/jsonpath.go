@@ -18,6 +18,7 @@ const maxPathBytes = 300
 type path struct {
 	name       string
 	expression *jsonpath.JSONPath
+	keys       []string // that it begins with, before it branches
 }
 
 // bracketed is a key in brackets, taken as it stands: ['app.kubernetes.io/name'].
@@ -47,8 +48,9 @@ func parsePath(name string) (path, error) {
 	if err == nil {
 		err = selects(tree.Root, new(int))
 	}
-	p := path{name, jsonpath.New(name).AllowMissingKeys(true)}
+	p := path{name: name, expression: jsonpath.New(name).AllowMissingKeys(true)}
 	if err == nil {
+		p.keys = leadingKeys(tree.Root)
 		err = p.expression.Parse("{" + s + "}")
 	}
 	if err != nil {
@@ -120,6 +122,55 @@ func (p path) values(o map[string]any) []any {
 		}
 	}
 	return out
+}
+
+// leadingKeys are the keys an expression begins with.
+func leadingKeys(list *jsonpath.ListNode) []string {
+	var keys []string
+	for _, n := range list.Nodes {
+		switch n := n.(type) {
+		case *jsonpath.ListNode:
+			return leadingKeys(n)
+		case *jsonpath.FieldNode:
+			keys = append(keys, n.Value)
+		default:
+			return keys
+		}
+	}
+	return keys
+}
+
+// namesBeside are the keys by which redaction knows what the values beside them are.
+var namesBeside = []string{"kind", "type", "name", "key", "Name", "Key"}
+
+// around is what of o the path can reach, with what tells a secret there: to
+// redact a whole object for one field of each of thousands takes too long.
+func (p path) around(o map[string]any) map[string]any {
+	if len(p.keys) == 0 {
+		return o
+	}
+	root := map[string]any{}
+	at, from := root, o
+	for i, key := range p.keys {
+		for _, t := range namesBeside {
+			if v, ok := from[t].(string); ok {
+				at[t] = v
+			}
+		}
+		v, given := from[key]
+		if !given {
+			break
+		}
+		inner, isObject := v.(map[string]any)
+		if !isObject || i == len(p.keys)-1 {
+			at[key] = v
+			break
+		}
+		next := map[string]any{}
+		at[key] = next
+		at, from = next, inner
+	}
+	return root
 }
 
 // maxCellBytes is the longest value shown in a table; an object's own tools

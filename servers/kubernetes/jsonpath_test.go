@@ -129,3 +129,26 @@ func FuzzSortKey(f *testing.F) {
 		}
 	})
 }
+
+// What is redacted for one field is what the field can reach, and what says
+// that it is a secret.
+func TestPathsKeepWhatTellsASecret(t *testing.T) {
+	o := map[string]any{
+		"kind": "Secret", "type": "Opaque", "metadata": map[string]any{"name": "db"},
+		"data": map[string]any{"color": "aGVsaW90cm9wZQ==", "other": "eA=="},
+		"spec": map[string]any{"param": map[string]any{"name": "password", "value": "x"}, "list": []any{map[string]any{"name": "password", "value": "x"}}},
+	}
+	for expression, want := range map[string]map[string]any{
+		".data.color":         {"kind": "Secret", "type": "Opaque", "data": map[string]any{"color": "aGVsaW90cm9wZQ=="}},
+		".data":               {"kind": "Secret", "type": "Opaque", "data": o["data"]},
+		".nope.color":         {"kind": "Secret", "type": "Opaque"},
+		".spec.param.value":   {"kind": "Secret", "type": "Opaque", "spec": map[string]any{"param": map[string]any{"name": "password", "value": "x"}}},
+		".spec.list[0].value": {"kind": "Secret", "type": "Opaque", "spec": map[string]any{"list": []any{map[string]any{"name": "password", "value": "x"}}}},
+		"..value":             o,
+		".kind.x":             {"kind": "Secret", "type": "Opaque"},
+	} {
+		p, err := parsePath(expression)
+		require.NoError(t, err)
+		require.Equal(t, want, p.around(o), expression)
+	}
+}

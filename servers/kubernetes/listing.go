@@ -219,12 +219,12 @@ func (l *listing) page(ctx context.Context, from resumeToken) (*metav1.Table, er
 // add turns rows of the API server's table into ours.
 func (l *listing) add(ctx context.Context, page *metav1.Table, rows []metav1.TableRow) error {
 	if l.columns == nil {
-		if err := l.bind(page.ColumnDefinitions); err != nil {
+		if err := l.bind(ctx, page.ColumnDefinitions); err != nil {
 			return err
 		}
 	}
 	for _, row := range rows {
-		o := l.object(ctx, row)
+		o := rowObject(row)
 		cells := make([]string, 0, len(l.columns))
 		for _, c := range l.columns {
 			cells = append(cells, c.of(row, o))
@@ -240,7 +240,7 @@ func (l *listing) add(ctx context.Context, page *metav1.Table, rows []metav1.Tab
 
 // bind fixes the columns by the API server's definitions, which come with the
 // first page.
-func (l *listing) bind(definitions []metav1.TableColumnDefinition) error {
+func (l *listing) bind(ctx context.Context, definitions []metav1.TableColumnDefinition) error {
 	l.columns = []column{}
 	if l.t.Namespaced && l.namespace == "" {
 		l.columns = append(l.columns, column{"namespace", func(_ metav1.TableRow, o *unstructured.Unstructured) string { return o.GetNamespace() }})
@@ -255,7 +255,7 @@ func (l *listing) bind(definitions []metav1.TableColumnDefinition) error {
 		}
 	}
 	for _, f := range l.fields {
-		c, err := f.column(definitions)
+		c, err := f.column(ctx, definitions)
 		if err != nil {
 			return err
 		}
@@ -267,7 +267,7 @@ func (l *listing) bind(definitions []metav1.TableColumnDefinition) error {
 		l.out.Columns = append(l.out.Columns, c.name)
 	}
 	if l.sort != nil {
-		return l.sort.bind(definitions)
+		return l.sort.bind(ctx, definitions)
 	}
 	return nil
 }
@@ -287,19 +287,10 @@ func columnName(name string) string {
 	return strings.ToLower(strings.ReplaceAll(strings.TrimSpace(name), " ", "_"))
 }
 
-// object is the object of a row, redacted where a JSONPath will take a part out
-// of it: a part does not say any more what it is a part of.
-func (l *listing) object(ctx context.Context, row metav1.TableRow) *unstructured.Unstructured {
+func rowObject(row metav1.TableRow) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
 	if err := json.Unmarshal(row.Object.Raw, &o.Object); err != nil || o.Object == nil {
 		o.Object = map[string]any{}
-	}
-	paths := l.countBy.path != nil || l.sort != nil && l.sort.field.path != nil
-	for _, f := range l.fields {
-		paths = paths || f.path != nil
-	}
-	if paths {
-		o.Object = mcpkit.Redact(ctx, o.Object)
 	}
 	return o
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -35,14 +36,14 @@ var ageColumns = []string{"duration", "last_schedule", "last_seen", "first_seen"
 
 // bind finds what to sort by, shown or not. The age of an object is known to
 // the second, whatever its column says.
-func (s *sorter) bind(definitions []metav1.TableColumnDefinition) error {
+func (s *sorter) bind(ctx context.Context, definitions []metav1.TableColumnDefinition) error {
 	if s.field.name == "age" {
 		s.of = func(_ metav1.TableRow, o *unstructured.Unstructured) string {
 			return strconv.FormatInt(-o.GetCreationTimestamp().Unix(), 10)
 		}
 		return nil
 	}
-	c, err := s.field.column(definitions)
+	c, err := s.field.column(ctx, definitions)
 	s.of = c.of
 	s.ages = slices.Contains(ageColumns, c.name)
 	for _, d := range definitions {

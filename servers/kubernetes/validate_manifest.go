@@ -208,12 +208,20 @@ func nameRule(t resourceType) apivalidation.ValidateNameFunc {
 	case "services", "namespaces":
 		return apivalidation.NameIsDNSLabel
 	case "ipaddresses.networking.k8s.io", "apiservices.apiregistration.k8s.io":
-		return pathname.ValidatePathSegmentName
+		return partOfPath
 	}
 	if t.Group == "rbac.authorization.k8s.io" {
-		return pathname.ValidatePathSegmentName
+		return partOfPath
 	}
 	return apivalidation.NameIsDNSSubdomain
+}
+
+// partOfPath is the one rule for names that need not be DNS names.
+func partOfPath(name string, prefix bool) []string {
+	if prefix {
+		return pathname.IsValidPathSegmentPrefix(name)
+	}
+	return pathname.IsValidPathSegmentName(name)
 }
 
 // selector finds the workload that would not own its own pods, which no schema
