@@ -154,21 +154,26 @@ func rolledOut(obj *unstructured.Unstructured, newest revision) time.Time {
 func (d *diagnosis) compare(ctx context.Context, obj *unstructured.Unstructured, revisions []revision) {
 	at := rolledOut(obj, revisions[0])
 	head := fmt.Sprintf("revision %d -> %d, %s ago by %s: ", revisions[1].number, revisions[0].number, age(at, d.now), rolloutBy(obj, at))
-	changes := imagesFirst(templateChanges(ctx, revisions[1].template, revisions[0].template))
-	if len(changes) > changesShown {
-		changes = append(changes[:changesShown], fmt.Sprintf("%d more fields", len(changes)-changesShown))
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.changed = append(d.changed, head+strings.Join(changes, "; "))
+	d.changed = append(d.changed, head+whatChanged(ctx, revisions[1], revisions[0]))
 }
 
-// imagesFirst puts the changes that break most before the others.
 func imagesFirst(changes []string) []string {
 	slices.SortStableFunc(changes, func(a, b string) int {
 		return strings.Count(b, "].image: ") - strings.Count(a, "].image: ")
 	})
 	return changes
+}
+
+// whatChanged tells what one revision changed of the one before it: the changes
+// that break most before the others.
+func whatChanged(ctx context.Context, before, after revision) string {
+	changes := imagesFirst(templateChanges(ctx, before.template, after.template))
+	if len(changes) > changesShown {
+		changes = append(changes[:changesShown], fmt.Sprintf("%d more fields", len(changes)-changesShown))
+	}
+	return strings.Join(changes, "; ")
 }
 
 // rolloutBy is who wrote the template that was rolled out at a time.

@@ -271,12 +271,8 @@ func (h *history) compareRollout(ctx context.Context, obj *unstructured.Unstruct
 		return // nothing to compare with: it came, or only its other fields were written
 	}
 	at := rolledOut(obj, list[0])
-	changes := imagesFirst(templateChanges(ctx, list[1].template, list[0].template))
-	if len(changes) > changesShown {
-		changes = append(changes[:changesShown], fmt.Sprintf("%d more fields", len(changes)-changesShown))
-	}
 	h.add(occurrence{at: at, kind: "rollout", namespace: obj.GetNamespace(), object: obj.GetKind() + "/" + obj.GetName(),
-		what: fmt.Sprintf("rolled out revision %d after %d: %s", list[0].number, list[1].number, strings.Join(changes, "; ")), by: rolloutBy(obj, at)})
+		what: fmt.Sprintf("rolled out revision %d after %d: %s", list[0].number, list[1].number, whatChanged(ctx, list[1], list[0])), by: rolloutBy(obj, at)})
 }
 
 // summary counts the changes by what they are.
