@@ -174,16 +174,19 @@ var podMention = regexp.MustCompile(` in pod \S+_\S+\([0-9a-f-]{36}\)$`)
 
 // generated is what the cluster puts after a name to make the names of what
 // belongs to it, or after that of its template.
-const generated = `(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){0,2}`
+var generated = regexp.MustCompile(`^(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){0,2}`)
 
 // gist is a message without what differs between events that say the same:
 // the object's name and names made from it, numbers and ids.
 func gist(message, name string) string {
 	message = strings.TrimPrefix(message, "(combined from similar events): ")
-	if name != "" {
-		message = regexp.MustCompile(regexp.QuoteMeta(name)+generated).ReplaceAllLiteralString(message, "*")
+	var b strings.Builder
+	for head, rest, found := strings.Cut(message, name); found && name != ""; head, rest, found = strings.Cut(message, name) {
+		b.WriteString(head + "*")
+		message = rest[len(generated.FindString(rest)):]
 	}
-	return foldable(message).fixed
+	b.WriteString(message)
+	return foldable(b.String()).fixed
 }
 
 // drop forgets the least telling groups.

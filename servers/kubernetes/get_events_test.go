@@ -163,6 +163,7 @@ func TestEventTallyIsBounded(t *testing.T) {
 func FuzzGist(f *testing.F) {
 	f.Add(`Created pod: web-7796678dff-cdhnz`, "web")
 	f.Add("\xff(", "a.b[")
+	f.Add("0", "\x80")
 	f.Fuzz(func(t *testing.T, message, name string) {
 		require.LessOrEqual(t, len(gist(message, name)), 2*len(message)+1)
 	})
