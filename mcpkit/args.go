@@ -109,8 +109,15 @@ func short(s string) string {
 }
 
 func expected(p *jsonschema.Schema) string {
+	types := []string{p.Type}
+	if len(p.AnyOf) > 0 {
+		types = nil
+		for _, form := range p.AnyOf {
+			types = append(types, form.Type)
+		}
+	}
 	var b strings.Builder
-	b.WriteString(p.Type)
+	b.WriteString(strings.Join(types, " or "))
 	if len(p.Enum) > 0 {
 		fmt.Fprintf(&b, ", one of %v", p.Enum)
 	}

@@ -244,6 +244,12 @@ func (d *differ) whole(sign, path string, v value) {
 	l, isList := v.shown.([]any)
 	text, isText := v.shown.(string)
 	switch {
+	case slices.Contains(d.changing, path):
+		d.add(sign, path, "(set anew)")
+	case isMap && slices.ContainsFunc(d.changing, func(p string) bool { return strings.HasPrefix(p, path) }):
+		for _, k := range sortedKeys(m) {
+			d.whole(sign, below(path, k), value{shown: m[k]})
+		}
 	case isText && strings.Contains(text, "\n"):
 		lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 		d.add(sign, path, fmt.Sprintf("(%d lines)", len(lines)))

@@ -69,6 +69,22 @@ node:  %s
 Accept to make this change, decline to leave everything as it is.`, ns, pod.Spec.NodeName)}, p.asked)
 }
 
+func TestExecuteCommandPlanSaysWhatTheContainerMayReach(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{
+		HostNetwork: true, HostPID: true,
+		Containers: []corev1.Container{{SecurityContext: &corev1.SecurityContext{Privileged: new(true)}}, {}},
+		Volumes:    []corev1.Volume{{VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/etc"}}}},
+	}}
+	require.Equal(t, []string{
+		"the container is privileged: the command has the powers of root on the node",
+		"the pod shares the node's network",
+		"the pod shares the node's processes",
+		"the pod mounts /etc of the node",
+	}, powers(pod, &pod.Spec.Containers[0]))
+	require.Len(t, powers(pod, &pod.Spec.Containers[1]), 3)
+	require.Empty(t, powers(&corev1.Pod{}, &corev1.Container{}))
+}
+
 func TestExecuteCommandOutputIsBounded(t *testing.T) {
 	t.Parallel()
 	ns := box(t)

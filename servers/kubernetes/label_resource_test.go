@@ -92,7 +92,7 @@ func TestLabelResourceRefusals(t *testing.T) {
 		{"a=1 a=2", `"a" is given twice`},
 		{`a="b"`, "holds a quote"},
 		{map[string]any{"a": nil}, `argument "labels"`},
-		{[]string{"a=b"}, `argument "labels"`},
+		{[]string{"a=b"}, `It must be: object or string: such as {"tier": "web"}`},
 		{map[string]any{"tier": "not ok"}, "a valid label must"},
 		{map[string]any{"-": "x"}, "name part must consist of"},
 	} {

@@ -85,12 +85,7 @@ func rollable(in RolloutIn, ch change, obj *unstructured.Unstructured) error {
 
 // restart sets the annotation kubectl sets, which makes the pod template a new one.
 func (ch *change) restart(obj *unstructured.Unstructured, now time.Time) (err error) {
-	annotations, _, _ := unstructured.NestedMap(obj.Object, "spec", "template", "metadata", "annotations")
-	path := "spec.template.metadata.annotations"
-	if len(annotations) > 0 { // else the diff names no single one
-		path = below(path, restartedAt)
-	}
-	ch.changing, ch.notes = []string{path}, onDelete(obj)
+	ch.changing, ch.notes = []string{below("spec.template.metadata.annotations", restartedAt)}, onDelete(obj)
 	ch.patch, err = json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{
 		"annotations": map[string]any{restartedAt: now.UTC().Format(time.RFC3339)}}}}})
 	return err

@@ -45,7 +45,7 @@ func TestRolloutIsGated(t *testing.T) {
 		before, after string
 		again         string
 	}{
-		{"restart", []string{"~ " + annotations + ": (set anew)", "its pod template changes, so its pods are replaced"},
+		{"restart", []string{"+ " + annotations + "[" + restartedAt + "]: (set anew)", "its pod template changes, so its pods are replaced"},
 			func(ns string) string {
 				return fmt.Sprint(strings.Contains(at(t, "deploy", ns, "web", annotations), restartedAt))
 			}, "false", "true", `"web"`},
