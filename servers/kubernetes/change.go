@@ -242,7 +242,7 @@ func (ch change) version(o *unstructured.Unstructured) string {
 			generation = 0
 		}
 	}
-	raw, err := json.Marshal([]any{essence(o, ch.subresource), generation, writers})
+	raw, err := json.Marshal([]any{steady(o, ch.subresource), generation, writers})
 	if err != nil { // what came as JSON encodes as JSON
 		return ch.String() + " " + o.GetResourceVersion()
 	}

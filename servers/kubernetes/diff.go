@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -21,60 +20,6 @@ const (
 	objectLines = 8   // each object gets at least so many
 )
 
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
-
-// bookkeeping are annotations that tools and controllers keep for themselves.
-var bookkeeping = []string{lastApplied, "deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation", "node.alpha.kubernetes.io/ttl"}
-
-// conditionTaints are those the control plane puts on a node for its
-// conditions, and takes off again.
-var conditionTaints = []string{
-	corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable, corev1.TaintNodeUnschedulable, corev1.TaintNodeMemoryPressure,
-	corev1.TaintNodeDiskPressure, corev1.TaintNodePIDPressure, corev1.TaintNodeNetworkUnavailable,
-}
-
-// essence is an object without what the API server keeps for itself and what
-// its controllers report: the part a person means to change.
-func essence(o *unstructured.Unstructured, subresource string) map[string]any {
-	out := o.DeepCopy().Object
-	metadata, _ := out["metadata"].(map[string]any)
-	for _, field := range []string{"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink"} {
-		delete(metadata, field)
-	}
-	if annotations, ok := metadata["annotations"].(map[string]any); ok {
-		for _, key := range bookkeeping {
-			delete(annotations, key)
-		}
-		if len(annotations) == 0 {
-			delete(metadata, "annotations")
-		}
-	}
-	if subresource != "status" {
-		delete(out, "status")
-	}
-	if spec, ok := out["spec"].(map[string]any); ok && subresource == "scale" && spec["replicas"] == nil {
-		spec["replicas"] = int64(0) // which a Scale leaves out
-	}
-	if o.GetKind() == "Node" {
-		withoutConditionTaints(out)
-	}
-	return out
-}
-
-func withoutConditionTaints(node map[string]any) {
-	taints, _, _ := unstructured.NestedSlice(node, "spec", "taints")
-	taints = slices.DeleteFunc(taints, func(t any) bool {
-		taint, _ := t.(map[string]any)
-		key, _ := taint["key"].(string)
-		return slices.Contains(conditionTaints, key)
-	})
-	if len(taints) == 0 {
-		unstructured.RemoveNestedField(node, "spec", "taints")
-		return
-	}
-	_ = unstructured.SetNestedSlice(node, taints, "spec", "taints") // the path has just been read
-}
-
 // difference lists the fields in which after differs from what p found. What
 // is new is shown as far as p's object states it, without the defaults.
 func difference(ctx context.Context, p *planned, after *unstructured.Unstructured) []string {
@@ -82,14 +27,14 @@ func difference(ctx context.Context, p *planned, after *unstructured.Unstructure
 		return nil
 	}
 	d := differ{changing: p.changing}
-	b := essence(after, p.subresource)
+	b := p.essence(after)
 	if p.before != nil {
-		a := essence(p.before, p.subresource)
+		a := p.essence(p.before)
 		d.compare("", value{a, redacted(ctx, a), true}, value{b, redacted(ctx, b), true})
 		return d.lines
 	}
 	given, _ := stated(p.object, b).(map[string]any)
-	b = essence(&unstructured.Unstructured{Object: given}, p.subresource)
+	b = p.essence(&unstructured.Unstructured{Object: given})
 	shown, _ := redacted(ctx, b).(map[string]any)
 	for _, m := range []map[string]any{b, shown} { // the heading says these
 		delete(m, "apiVersion")

@@ -66,3 +66,14 @@ func TestDiffTextIsBounded(t *testing.T) {
 	require.Equal(t, planLines+1, strings.Count(text, "\n")+1)
 	require.Contains(t, text, "… 320 more lines")
 }
+
+func TestDifferenceShowsWhatControllersOwnOnlyWhenTheChangeNamesIt(t *testing.T) {
+	before := object(t, `{kind: Node, metadata: {name: n}, spec: {taints: [{key: node.kubernetes.io/unreachable}]}}`)
+	after := object(t, `{kind: Node, metadata: {name: n, annotations: {node.alpha.kubernetes.io/ttl: "0"}}, spec: {unschedulable: true}}`)
+	p := &planned{before: before, change: change{patch: []byte(cordoned)}}
+	require.Equal(t, []string{"+ spec.unschedulable: true"}, difference(t.Context(), p, after))
+	for _, patch := range []string{`{"spec":{"taints":[],"unschedulable":true}}`, `[{"op":"add","path":"/metadata/annotations/node.alpha.kubernetes.io~1ttl","value":"0"}]`} {
+		p.patch = []byte(patch)
+		require.Len(t, difference(t.Context(), p, after), 3, patch)
+	}
+}
