@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
@@ -61,6 +62,9 @@ func (b *Backend) getResources(ctx context.Context, in GetResourcesIn) (GetResou
 		err = l.list(ctx)
 	}
 	if err == nil && len(l.out.Rows) == 0 && l.namespace != "" {
+		if in.Namespace == "" {
+			l.out.LeftOut = fmt.Sprintf("only namespace %q was looked at; name another, or pass all_namespaces", l.namespace)
+		}
 		err = b.requireNamespace(ctx, l.namespace)
 	}
 	return l.out, err

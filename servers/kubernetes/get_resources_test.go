@@ -82,7 +82,11 @@ func TestGetResourcesSaysWhenTheNamespaceDoesNotExist(t *testing.T) {
 	}
 	out := list(t, s, map[string]any{"resource_type": "pods", "namespace": namespace(t)})
 	require.Empty(t, out.Rows)
+	require.Empty(t, out.LeftOut)
 	require.Contains(t, out.Columns, "restarts")
+	out = list(t, s, map[string]any{"resource_type": "pods", "label_selector": "no-such-label"})
+	require.Equal(t, `only namespace "default" was looked at; name another, or pass all_namespaces`, out.LeftOut)
+	require.False(t, out.Truncated)
 }
 
 func TestGetResourcesDeniedIsSaid(t *testing.T) {

@@ -136,3 +136,20 @@ func TestGetResourcesEndsWithItsCaller(t *testing.T) {
 	require.ErrorAs(t, err, &known)
 	require.Equal(t, mcpkit.Unavailable, known.Kind)
 }
+
+func FuzzFindType(f *testing.F) {
+	types, _, err := admin(f).allTypes(f.Context(), false)
+	require.NoError(f, err)
+	for _, seed := range []string{"pods", "Deployment.apps", "po", "deployments.v1.apps", ".apps", "v1.", "hpa.v2.autoscaling"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if found, ok := findType(types, name); ok {
+			again, ok := findType(types, found.Resource+"."+found.Version+"."+found.Group)
+			require.True(t, ok)
+			require.Equal(t, found.GroupVersionResource, again.GroupVersionResource)
+			return
+		}
+		require.ErrorContains(t, unknownType(name, types, nil), "not_found: the cluster has no resource type")
+	})
+}
