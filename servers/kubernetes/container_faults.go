@@ -92,7 +92,7 @@ func waitingFault(p *corev1.Pod, c *corev1.Container, s *corev1.ContainerStatus,
 		if last != nil && last.Reason == "StartError" {
 			return crashFault(p, c, s, last, init)
 		}
-		f.kind, f.cause = faultConfig, w.Reason
+		f.kind, f.cause = faultConfig, "container cannot be created: "+abridge(w.Message, 120)
 		f.what = fmt.Sprintf("container %s cannot be created (%s): %s", c.Name, w.Reason, abridge(w.Message, 200))
 	}
 	return f

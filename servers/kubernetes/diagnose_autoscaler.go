@@ -39,13 +39,14 @@ func autoscalerFaults(h *autoscalingv2.HorizontalPodAutoscaler) []Finding {
 		case c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionFalse && c.Reason == "ScalingDisabled":
 			f.Severity, f.What = info, fmt.Sprintf("HorizontalPodAutoscaler %s is off, since its target is scaled to 0", h.Name)
 		case c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionFalse:
-			f.What = fmt.Sprintf("HorizontalPodAutoscaler %s cannot get its metrics: %s", h.Name, c.Reason)
+			f.cause, f.What = "HPA cannot get its metrics: "+c.Reason, fmt.Sprintf("HorizontalPodAutoscaler %s cannot get its metrics: %s", h.Name, c.Reason)
 			f.Next = "metrics must be served for the target's pods (metrics.k8s.io, or the custom or external metrics API)"
 			if strings.Contains(c.Message, "missing request for") {
 				f.Next = "every container of the target must set the request that the metric is a share of"
 			}
 		case c.Type == autoscalingv2.AbleToScale && c.Status == corev1.ConditionFalse:
-			f.Severity, f.What = critical, fmt.Sprintf("HorizontalPodAutoscaler %s cannot scale its target: %s", h.Name, c.Reason)
+			f.Severity, f.cause = critical, "HPA cannot scale its target: "+c.Reason
+			f.What = fmt.Sprintf("HorizontalPodAutoscaler %s cannot scale its target: %s", h.Name, c.Reason)
 			f.Next = "scaleTargetRef must name a workload that is there and can be scaled"
 		case c.Type == autoscalingv2.ScalingLimited && c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas":
 			f.Severity, f.What = info, fmt.Sprintf("HorizontalPodAutoscaler %s is at its limit of %d replicas and wants more", h.Name, h.Spec.MaxReplicas)

@@ -19,19 +19,19 @@ func nodeFaults(n *corev1.Node, now time.Time) []Finding {
 		since := age(c.LastTransitionTime.Time, now)
 		switch {
 		case c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue:
-			f := Finding{Severity: critical, What: fmt.Sprintf("node %s is not ready since %s: %s", n.Name, since, c.Reason), Evidence: lines(abridge(c.Message, 300)),
+			f := Finding{Severity: critical, cause: "node not ready: " + c.Reason, What: fmt.Sprintf("node %s is not ready since %s: %s", n.Name, since, c.Reason), Evidence: lines(abridge(c.Message, 300)),
 				Next: "its kubelet must be brought back, or the node replaced"}
 			if c.Status == corev1.ConditionUnknown {
 				f.Evidence = append(f.Evidence, "last heard of "+age(c.LastHeartbeatTime.Time, now)+" ago")
 			}
 			out = append(out, f)
 		case c.Type != corev1.NodeReady && c.Status == corev1.ConditionTrue:
-			out = append(out, Finding{Severity: warning, What: fmt.Sprintf("node %s has %s since %s: %s", n.Name, c.Type, since, c.Reason), Evidence: lines(abridge(c.Message, 300)),
+			out = append(out, Finding{Severity: warning, cause: "node has " + string(c.Type), What: fmt.Sprintf("node %s has %s since %s: %s", n.Name, c.Type, since, c.Reason), Evidence: lines(abridge(c.Message, 300)),
 				Next: "what the node runs short of must be freed; the kubelet evicts pods until then"})
 		}
 	}
 	if n.Spec.Unschedulable {
-		out = append(out, Finding{Severity: warning, What: "node " + n.Name + " is cordoned" + cordonedBy(n), Next: "no new pod is placed on it until it is uncordoned"})
+		out = append(out, Finding{Severity: warning, cause: "node cordoned", What: "node " + n.Name + " is cordoned" + cordonedBy(n), Next: "no new pod is placed on it until it is uncordoned"})
 	}
 	for _, t := range n.Spec.Taints {
 		if t.Key != corev1.TaintNodeUnschedulable && t.Key != corev1.TaintNodeNotReady && t.Key != corev1.TaintNodeUnreachable {

@@ -143,6 +143,15 @@ func TestDiagnoseCronJob(t *testing.T) {
 	require.Contains(t, out.Chain[0], "CronJob nightly > Job nightly-1")
 }
 
+// counting waits until a quota has begun to count, before which it holds up nothing.
+func counting(t testing.TB, ns, quota string) {
+	t.Helper()
+	within(t, time.Minute, "the quota counts", func() bool {
+		q, err := testClients(t).typed.CoreV1().ResourceQuotas(ns).Get(t.Context(), quota, metav1.GetOptions{})
+		return err == nil && len(q.Status.Hard) == 1
+	})
+}
+
 func TestDiagnosePodsThatCannotBeCreated(t *testing.T) {
 	t.Parallel()
 	s, ns := reading(t), namespace(t)
@@ -150,10 +159,7 @@ func TestDiagnosePodsThatCannotBeCreated(t *testing.T) {
 ---
 {apiVersion: v1, kind: LimitRange, metadata: {name: sizes}, spec: {limits: [{type: Container, max: {memory: 64Mi}}]}}
 `)
-	within(t, time.Minute, "the quota counts", func() bool {
-		q, err := testClients(t).typed.CoreV1().ResourceQuotas(ns).Get(t.Context(), "small", metav1.GetOptions{})
-		return err == nil && len(q.Status.Hard) == 1
-	})
+	counting(t, ns, "small")
 	apply(t, ns, deployed("web", 2, sleeps+`, resources: {limits: {memory: 16Mi}}`)+deployed("large", 1, sleeps+`, resources: {limits: {memory: 1Gi}}`))
 	_, f := diagnosed(t, s, ns, "deploy", "web", "pods cannot be created: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1")
 	require.Equal(t, []string{"quota small used: pods 1 of 1"}, f.Evidence)

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,18 @@ func (p *eventPool) warnings(n int) mcpkit.Table {
 		}
 		out.Columns = []string{"object", "reason", "count", "last_seen", "message"}
 		out.Rows = append(out.Rows, []string{g.who(), g.reason, strconv.FormatInt(g.count, 10), age(g.last, p.tally.now), abridge(g.latest, 240)})
+	}
+	return out
+}
+
+// frequent shows the n groups that occurred most, cluster-wide with namespaces.
+func (p *eventPool) frequent(n int) mcpkit.Table {
+	groups := p.tally.ranked()
+	slices.SortStableFunc(groups, func(a, b *eventGroup) int { return cmp.Compare(b.count, a.count) })
+	out := mcpkit.Table{}
+	for _, g := range groups[:min(n, len(groups))] {
+		out.Columns = []string{"namespace", "object", "reason", "count", "last_seen", "message"}
+		out.Rows = append(out.Rows, []string{g.namespace, g.who(), g.reason, strconv.FormatInt(g.count, 10), age(g.last, p.tally.now), abridge(g.latest, 200)})
 	}
 	return out
 }

@@ -20,6 +20,8 @@ type Finding struct {
 	What     string   `json:"what"`
 	Evidence []string `json:"evidence,omitempty"`
 	Next     string   `json:"next,omitempty" jsonschema:"what settles it, or where to look closer"`
+
+	cause string // short, and the same wherever the cause is the same
 }
 
 // severityRank orders severities, worst first.

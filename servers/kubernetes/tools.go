@@ -24,6 +24,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getRollout, b.getRollout)
 	mcpkit.Read(ts, checkAccess, b.checkAccess)
 	mcpkit.Read(ts, diagnose, b.diagnose)
+	mcpkit.Read(ts, clusterHealth, b.clusterHealth)
 	mcpkit.Read(ts, listChanges, b.listChanges)
 
 	mcpkit.Write(ts, applyManifest, b.planApply, applied[ApplyManifestIn](b))
