@@ -178,7 +178,7 @@ func startReason(message string) string {
 }
 
 // pullChain is what runtimes wrap around the reason a pull failed.
-var pullChain = regexp.MustCompile(`^Back-off pulling image "[^"]*": |ErrImagePull: |failed to pull and unpack image "[^"]*": |failed to resolve reference "[^"]*": |failed to do request: `)
+var pullChain = regexp.MustCompile(`^Back-off pulling image "[^"]*": |^Failed to pull image "[^"]*": |ErrImagePull: |failed to pull and unpack image "[^"]*": |failed to resolve reference "[^"]*": |failed to do request: `)
 
 // pullReason says in a few words why an image cannot be pulled, nothing when
 // the message does not tell.

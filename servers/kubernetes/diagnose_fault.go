@@ -131,9 +131,28 @@ func (d *diagnosis) judgePull(s subject, f *Finding) {
 	}
 }
 
+// judgeEarlyPull tells of a pull whose failure the events know before the pod's
+// status does.
+func (d *diagnosis) judgeEarlyPull(s subject, pull *eventGroup, f *Finding) {
+	c := containerSpec(s.pod, pull.part)
+	if c == nil {
+		c = &s.pod.Spec.Containers[0]
+	}
+	waits := waitingFault(s.pod, c, &corev1.ContainerStatus{State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: pull.latest},
+	}}, false)
+	s.fault = *waits
+	f.Severity, f.What = waits.severity, s.who+waits.what
+	d.judgePull(s, f)
+}
+
 // judgeCreation finds why the kubelet cannot make a container: a reference that
 // leads nowhere, a volume that cannot be mounted, a network that fails.
 func (d *diagnosis) judgeCreation(s subject, f *Finding) {
+	if pull := d.events.find(s.object(), "Failed to pull image", "Failed"); pull != nil && s.kind == faultStart && d.now.Sub(pull.last) < slowStart {
+		d.judgeEarlyPull(s, pull, f)
+		return
+	}
 	if name := missingSecret.FindStringSubmatch(s.message + " " + d.mountMessage(s)); name != nil {
 		secretMissing(s.refs, cmp.Or(name[1], name[3]), name[2])
 	}

@@ -62,3 +62,23 @@ func TestLastWriterIsOfTheField(t *testing.T) {
 	require.Nil(t, lastWriter(entries, "f:data"))
 	require.Equal(t, "unknown", writer(nil))
 }
+
+// For a moment the events of a pod know what its status does not yet.
+func TestDiagnoseKnowsAFailedPullFromTheEvents(t *testing.T) {
+	d := &diagnosis{now: noon, events: newEventPool(noon)}
+	p := onNode(corev1.ContainerStatus{State: waitsFor("ContainerCreating", "")})
+	for reason, message := range map[string]string{"Failed": `Failed to pull image "shop:1": failed to resolve reference "shop:1": docker.io/library/shop:1: not found`, "BackOff": "Back-off pulling image"} {
+		d.events.tally.add(&corev1.Event{
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: p.Name, FieldPath: "spec.containers{main}"},
+			Type:           corev1.EventTypeWarning, Reason: reason, Message: message, LastTimestamp: ago(time.Second), Count: 1,
+		})
+	}
+	d.judge(t.Context(), subject{fault: fault{kind: faultStart, severity: info, what: "is being started"}, pod: p, who: "1 of 2 pods: "})
+	require.Equal(t, []Finding{{
+		Severity: critical,
+		What:     `1 of 2 pods: image "shop:1" of container main cannot be pulled: the registry has no such image or tag`,
+		Evidence: []string{"kubelet: docker.io/library/shop:1: not found"},
+		Next:     "the image name and tag must be one the registry has, or the registry must be reachable from the node",
+	}}, d.findings)
+	require.Empty(t, d.events.warnings(5).Rows)
+}
