@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	pathname "k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -219,9 +219,9 @@ func nameRule(t resourceType) apivalidation.ValidateNameFunc {
 // partOfPath is the one rule for names that need not be DNS names.
 func partOfPath(name string, prefix bool) []string {
 	if prefix {
-		return pathname.IsValidPathSegmentPrefix(name)
+		return content.IsPathSegmentPrefix(name)
 	}
-	return pathname.IsValidPathSegmentName(name)
+	return content.IsPathSegmentName(name)
 }
 
 // selector finds the workload that would not own its own pods, which no schema
