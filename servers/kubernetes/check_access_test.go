@@ -211,6 +211,10 @@ func TestCheckAccessListsWhoCan(t *testing.T) {
 	require.Contains(t, out.Rows, []string{"User jane-" + ns, ns, "RoleBinding " + ns + "/web-pods", "Role pods", "get,list on pods/log,pods,*/scale of core"})
 	require.Contains(t, out.Rows, []string{"Group system:masters", "everywhere", "ClusterRoleBinding cluster-admin", "ClusterRole cluster-admin", "* on * of *"})
 	require.True(t, strings.HasPrefix(out.Rows[0][0], "User ") || strings.HasPrefix(out.Rows[0][0], "Group "), out.Rows[0])
+	out = access(t, s, map[string]any{"verb": "delete", "resource_type": "pods", "namespace": ns, "who_can": true})
+	require.Regexp(t, `not counted: \d+ components of Kubernetes itself: .*cronjob-controller, .*job-controller`, strings.Join(out.Notes, "\n"))
+	require.NotContains(t, fmt.Sprint(out.Rows), "cronjob-controller")
+	out = access(t, s, map[string]any{"verb": "get", "resource_type": "pods/log", "namespace": ns, "who_can": true})
 	require.Regexp(t, `^\d+ subjects may get pods/log in namespace "`+ns+`", and every member of group system:masters$`, out.Answer)
 
 	out = access(t, s, map[string]any{"verb": "create", "resource_type": "selfsubjectreviews", "who_can": true})
