@@ -74,7 +74,7 @@ func (h *health) checkClaims(ctx context.Context) {
 		switch {
 		case c.Status.Phase == corev1.ClaimLost:
 			h.problems.add(critical, "PVC has lost its volume", object, "volume "+c.Spec.VolumeName, 0)
-		case c.Status.Phase != corev1.ClaimPending || !h.settled(c.CreationTimestamp):
+		case c.Status.Phase != corev1.ClaimPending || !h.acted(c.CreationTimestamp):
 		default:
 			if cause := pendingCause(c, classes, complete); cause != "" {
 				h.problems.add(warning, cause, object, asked(c), 0)

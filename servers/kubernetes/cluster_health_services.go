@@ -15,7 +15,7 @@ import (
 // up to; of a service a name and two counts are held.
 type serviceStates struct {
 	mu       sync.Mutex
-	selector map[string]string // of those that select pods and are settled
+	selector map[string]string // of those that select pods and are not just made
 	all      map[string]bool
 	counts   map[string]*endpointCount
 	complete bool
@@ -28,7 +28,7 @@ func (h *health) checkServices(ctx context.Context) {
 	err := each(ctx, h.c.typed.CoreV1().Services(h.ns).List, metav1.ListOptions{}, func(service *corev1.Service) {
 		name := service.Namespace + "/" + service.Name
 		s.all[name] = true
-		if len(service.Spec.Selector) > 0 && service.Spec.Type != corev1.ServiceTypeExternalName && h.settled(service.CreationTimestamp) {
+		if len(service.Spec.Selector) > 0 && service.Spec.Type != corev1.ServiceTypeExternalName && h.acted(service.CreationTimestamp) {
 			s.selector[name] = pairs(service.Spec.Selector)
 		}
 	})

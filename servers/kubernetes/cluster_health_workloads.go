@@ -72,6 +72,12 @@ func (h *health) checkDaemonSets(ctx context.Context) {
 	})
 }
 
+// controllersAct is how long controllers take to act on a new object.
+const controllersAct = 5 * time.Second
+
+// acted reports whether controllers had the time to act on a new object.
+func (h *health) acted(created metav1.Time) bool { return h.now.Sub(created.Time) > controllersAct }
+
 // settled reports whether an object had the time to come up.
 func (h *health) settled(created metav1.Time) bool { return h.now.Sub(created.Time) > slowStart }
 
