@@ -29,6 +29,8 @@ test: backends clients ## run every test against real backends, built once into 
 
 test-kind: clients ## the same tests against a throw-away kind cluster (needs docker and kind)
 	kind create cluster --name toolcrib-test --kubeconfig bin/kind.kubeconfig
+	docker pull -q busybox:stable && docker tag busybox:stable toolcrib.test/busybox:1
+	kind load docker-image toolcrib.test/busybox:1 --name toolcrib-test
 	TOOLCRIB_KUBECONFIG=$(CURDIR)/bin/kind.kubeconfig go test -p 1 -timeout 40m ./servers/kubernetes/... ; \
 	  status=$$?; kind delete cluster --name toolcrib-test; exit $$status
 
