@@ -60,6 +60,9 @@ func TestLastWriterIsOfTheField(t *testing.T) {
 	require.Equal(t, "kubectl (scale)", writer(lastWriter(entries, "f:spec", "f:replicas")))
 	require.Equal(t, "helm", writer(lastWriter(entries, "f:spec", "f:template")))
 	require.Nil(t, lastWriter(entries, "f:data"))
+	require.Nil(t, fieldOwner(entries, "f:data"))
+	untimed := []metav1.ManagedFieldsEntry{{Manager: "kubectl", Subresource: "scale", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)}}
+	require.Equal(t, "kubectl (scale)", writer(fieldOwner(untimed, "f:spec", "f:replicas")))
 	require.Equal(t, "unknown", writer(nil))
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -211,6 +212,20 @@ func TestDiagnoseScaledToZero(t *testing.T) {
 		return len(out.Findings) == 0
 	})
 	require.Regexp(t, `^idle: scaled to 0 replicas, last set by test \S+ ago$`, out.Verdict)
+
+	apply(t, ns, deployed("busy", 1, sleeps))
+	scales := testClients(t).typed.AppsV1().Deployments(ns)
+	within(t, time.Minute, "busy made its pod", func() bool {
+		dep, err := scales.Get(t.Context(), "busy", metav1.GetOptions{})
+		return err == nil && dep.Status.Replicas == 1
+	})
+	_, err := scales.UpdateScale(t.Context(), "busy", &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: ns}}, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	within(t, time.Minute, "the deployment's event", func() bool {
+		s.Call("k8s_diagnose", map[string]any{"resource_type": "deploy", "resource_name": "busy", "namespace": ns}).Into(t, &out)
+		return strings.Contains(out.Verdict, "ago; the record does not say by whom")
+	})
+	require.Contains(t, out.Verdict, "idle: scaled to 0 replicas, last ")
 }
 
 func TestDiagnoseNotFoundNamesTheNearest(t *testing.T) {

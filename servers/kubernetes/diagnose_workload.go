@@ -115,8 +115,13 @@ func (d *diagnosis) scaledToZero(w *workloadCase) {
 	}
 	d.verdict = "idle"
 	d.state = "scaled to 0 replicas"
-	if e := lastWriter(w.meta.ManagedFields, "f:spec", "f:replicas"); e != nil {
-		d.state += fmt.Sprintf(", last set by %s %s ago", writer(e), age(e.Time.Time, d.now))
+	if e := fieldOwner(w.meta.ManagedFields, "f:spec", "f:replicas"); e != nil {
+		d.state += ", last set by " + writer(e)
+		if e.Time != nil {
+			d.state += " " + age(e.Time.Time, d.now) + " ago"
+		}
+	} else if e := d.events.find(w.kind+"/"+w.meta.Name, " to 0", "ScalingReplicaSet"); e != nil {
+		d.state += ", last " + age(e.last, d.now) + " ago; the record does not say by whom"
 	}
 }
 

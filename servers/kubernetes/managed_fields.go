@@ -38,6 +38,21 @@ func lastWriter(entries []metav1.ManagedFieldsEntry, path ...string) *metav1.Man
 	return lastEdit(owning)
 }
 
+// fieldOwner is who owns a field, whether or not it is recorded when it was
+// written, which of scaling it is not; nil when nobody does, as of replicas
+// scaled to 0.
+func fieldOwner(entries []metav1.ManagedFieldsEntry, path ...string) *metav1.ManagedFieldsEntry {
+	if e := lastWriter(entries, path...); e != nil {
+		return e
+	}
+	for i := range entries {
+		if owns(entries[i], path...) {
+			return &entries[i]
+		}
+	}
+	return nil
+}
+
 // owns reports whether a writer owns the field at a path.
 func owns(e metav1.ManagedFieldsEntry, path ...string) bool {
 	if e.FieldsV1 == nil {
