@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"strings"
-	"sync"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -14,7 +13,6 @@ import (
 // serviceStates are the services there are, and what their endpoint slices add
 // up to; of a service a name and two counts are held.
 type serviceStates struct {
-	mu       sync.Mutex
 	selector map[string]string // of those that select pods and are not just made
 	all      map[string]bool
 	counts   map[string]*endpointCount

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,9 +168,10 @@ spec:
 		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil
 	})
 	for _, previous := range []bool{false, true} {
-		out, lines := logOf(t, admin(t), map[string]any{"pod_name": "crash", "namespace": ns, "previous": previous})
-		require.Equal(t, []string{"FATAL no config"}, lines)
-		require.Contains(t, out.Notes[0], "exit 3 (Error)")
+		within(t, time.Minute, "the log of a container that the kubelet is not just removing", func() bool {
+			out, lines := logOf(t, admin(t), map[string]any{"pod_name": "crash", "namespace": ns, "previous": previous})
+			return slices.Equal(lines, []string{"FATAL no config"}) && strings.Contains(out.Notes[0], "exit 3 (Error)")
+		})
 	}
 }
 
