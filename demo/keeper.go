@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed"
+	"github.com/toolcrib/toolcrib/testbed/build"
 	"github.com/toolcrib/toolcrib/testbed/shop"
 )
 
@@ -29,11 +30,11 @@ type state struct {
 }
 
 func stateDir() (string, error) {
-	cache, err := os.UserCacheDir()
+	cache, err := build.Cache()
 	if err != nil {
-		return "", fmt.Errorf("cache directory: %w", err)
+		return "", err
 	}
-	dir := filepath.Join(cache, "toolcrib", "demo")
+	dir := filepath.Join(cache, "demo")
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
