@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Server   string // path of kubernetes-mcp
 	Embedded bool   // a cluster of the demo's own even when there is a kubeconfig
+	State    string // folder that remembers what runs; in the testbed's cache if empty
 }
 
 // Run holds the demo's conversation on out.
@@ -30,7 +31,7 @@ func Run(ctx context.Context, o Options, in *os.File, out *os.File) error {
 	if kubeconfig := userKubeconfig(); kubeconfig != "" && !o.Embedded {
 		return own(ctx, t, server, kubeconfig, in)
 	}
-	return embedded(ctx, t, server)
+	return o.embedded(ctx, t, server)
 }
 
 // userKubeconfig is the kubeconfig kubectl would use, empty when there is none.
@@ -78,15 +79,15 @@ func agreed(t *teller, in io.Reader) bool {
 
 // embedded asks the shop of a cluster of the demo's own, starting both when
 // they do not run yet.
-func embedded(ctx context.Context, t *teller, server string) error {
-	s, err := readState()
+func (o Options) embedded(ctx context.Context, t *teller, server string) error {
+	s, err := o.readState()
 	if err == nil && s.serves(server) {
 		t.step("the demo's cluster is running already")
 	} else {
-		if err := Stop(ctx, io.Discard); err != nil {
+		if err := Stop(ctx, o, io.Discard); err != nil {
 			return err
 		}
-		if s, err = startKeeper(ctx, t, server); err != nil {
+		if s, err = o.startKeeper(ctx, t, server); err != nil {
 			return err
 		}
 	}

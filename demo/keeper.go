@@ -29,18 +29,22 @@ type state struct {
 	Why        string    `json:"why,omitempty"` // there is no shop
 }
 
-func stateDir() (string, error) {
-	cache, err := build.Cache()
-	if err != nil {
-		return "", err
+// place is the folder where a keeper leaves its state.
+func (o Options) place() (string, error) {
+	dir := o.State
+	if dir == "" {
+		cache, err := build.Cache()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(cache, "demo")
 	}
-	dir := filepath.Join(cache, "demo")
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-func readState() (state, error) {
+func (o Options) readState() (state, error) {
 	var s state
-	dir, err := stateDir()
+	dir, err := o.place()
 	if err != nil {
 		return s, err
 	}
@@ -70,16 +74,16 @@ func builtAt(server string) (time.Time, error) {
 
 // startKeeper starts the process that holds cluster and server, and follows
 // what it does until both are ready. The keeper outlives this process.
-func startKeeper(ctx context.Context, t *teller, server string) (state, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return state{}, fmt.Errorf("path of the demo: %w", err)
-	}
-	self, err = keepBinary(self)
+func (o Options) startKeeper(ctx context.Context, t *teller, server string) (state, error) {
+	dir, err := o.place()
 	if err != nil {
 		return state{}, err
 	}
-	cmd := exec.Command(self, "keep", server)
+	self, err := keepBinary(dir)
+	if err != nil {
+		return state{}, err
+	}
+	cmd := exec.Command(self, "keep", server, "--state", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	progress, err := cmd.StdoutPipe()
 	if err != nil {
@@ -92,7 +96,7 @@ func startKeeper(ctx context.Context, t *teller, server string) (state, error) {
 	defer interrupted()
 	for lines := bufio.NewScanner(progress); lines.Scan(); {
 		if lines.Text() == ready {
-			return readState()
+			return o.readState()
 		}
 		t.step("%s", lines.Text())
 	}
@@ -102,12 +106,12 @@ func startKeeper(ctx context.Context, t *teller, server string) (state, error) {
 	return state{}, errors.New("the cluster did not start")
 }
 
-// keepBinary copies the demo beside its state: go run deletes its own binary
+// keepBinary copies the running demo into dir: go run deletes its own binary
 // when it ends.
-func keepBinary(self string) (string, error) {
-	dir, err := stateDir()
+func keepBinary(dir string) (string, error) {
+	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("path of the demo: %w", err)
 	}
 	content, err := os.ReadFile(self)
 	if err != nil {
@@ -125,7 +129,7 @@ const ready = "ready"
 
 // Keep starts cluster, shop and server, says so on standard output, and holds
 // them until ctx ends.
-func Keep(ctx context.Context, server string) error {
+func Keep(ctx context.Context, o Options, server string) error {
 	out := os.Stdout
 	cluster, s, err := startCluster(ctx, out)
 	if err != nil {
@@ -143,7 +147,7 @@ func Keep(ctx context.Context, server string) error {
 	if s.Built, err = builtAt(server); err != nil {
 		return err
 	}
-	path, err := s.write()
+	path, err := o.write(s)
 	if err != nil {
 		return err
 	}
@@ -194,8 +198,8 @@ func openShop(ctx context.Context, c *testbed.Cluster) error {
 	return err
 }
 
-func (s state) write() (string, error) {
-	dir, err := stateDir()
+func (o Options) write(s state) (string, error) {
+	dir, err := o.place()
 	if err != nil {
 		return "", err
 	}
@@ -208,8 +212,8 @@ func (s state) write() (string, error) {
 }
 
 // Stop ends what an earlier demo left running, and waits until it is gone.
-func Stop(ctx context.Context, out io.Writer) error {
-	s, err := readState()
+func Stop(ctx context.Context, o Options, out io.Writer) error {
+	s, err := o.readState()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !s.alive() {
 		fmt.Fprintln(out, "nothing is running")
 		return nil
