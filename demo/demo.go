@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/term"
 )
 
 // Options say what to show.
@@ -20,7 +22,7 @@ type Options struct {
 
 // Run holds the demo's conversation on out.
 func Run(ctx context.Context, o Options, in *os.File, out *os.File) error {
-	t := &teller{out: out, colour: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+	t := &teller{out: out, colour: term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == ""}
 	server, err := filepath.Abs(o.Server)
 	if err != nil {
 		return fmt.Errorf("path of %s: %w", o.Server, err)
@@ -55,10 +57,10 @@ func own(ctx context.Context, t *teller, server, kubeconfig string, in *os.File)
 	t.say("There is a kubeconfig: %s", kubeconfig)
 	t.say("The demo can ask that cluster a few questions. It only reads, as you, and changes nothing.")
 	t.say("(make demo DEMO=--embedded uses a cluster of its own instead.)")
-	if isTerminal(in) && !agreed(t, in) {
+	if term.IsTerminal(int(in.Fd())) && !agreed(t, in) {
 		return errors.New("nothing was asked")
 	}
-	process, err := startServer(ctx, server, os.Stderr)
+	process, err := startServer(ctx, server, io.Discard)
 	if err != nil {
 		return err
 	}
@@ -101,9 +103,4 @@ func (o Options) embedded(ctx context.Context, t *teller, server string) error {
 	}
 	t.attach(s.Endpoint, server, s.Kubeconfig)
 	return nil
-}
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -7,6 +7,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
 	github.com/toolcrib/toolcrib/testbed v0.0.0
+	golang.org/x/term v0.47.0
 )
 
 require (
