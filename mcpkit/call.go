@@ -107,6 +107,6 @@ func Progress(ctx context.Context, done, total float64, message string) {
 		return // progress must not follow the answer
 	}
 	_ = c.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
-		ProgressToken: token, Progress: done, Total: total, Message: message,
+		ProgressToken: token, Progress: done, Total: total, Message: c.redactor.Text(message),
 	}) // a client that has gone away is not told
 }

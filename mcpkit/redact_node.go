@@ -116,7 +116,7 @@ func (r *Redactor) object(n *node, at place) {
 		kid := n.kids[i]
 		n.keys[i] = r.text(key, at.depth)
 		switch {
-		case secret && (key == "data" || key == "stringData"):
+		case key == "stringData", secret && key == "data": // only Secrets have stringData, said or not
 			r.all(kid, key == "data")
 		case key == "items" && strings.HasSuffix(kind, "List"):
 			r.walk(kid, place{kind: strings.TrimSuffix(kind, "List"), depth: at.depth})

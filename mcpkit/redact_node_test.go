@@ -40,6 +40,7 @@ func TestRedactNode(t *testing.T) {
 		{"last applied", `{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":` + string(quoted) + `}}`,
 			`{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":` + quotedClean + `}}`},
 		{"document in a document", `{"a":` + nested(t, lastApplied, 3) + `}`, `{"a":` + nested(t, strings.ReplaceAll(lastApplied, b64("hunter2"), testRedactor.mark("hunter2")), 3) + `}`},
+		{"a patch of a secret", `{"patch":"{\"stringData\":{\"foo\":\"hunter2\"}}"}`, `{"patch":"{\"stringData\":{\"foo\":\"«hunter2»\"}}"}`},
 		{"yaml in a config map", `{"data":{"s.yaml":"kind: Secret\nstringData:\n  x: hunter2\n"}}`, `{"data":{"s.yaml":"kind: Secret\nstringData:\n  x: «hunter2»\n"}}`},
 		{"env", `{"env":[{"name":"DB_PASSWORD","value":"hunter2"},{"name":"MODE","value":"fast"},{"name":"REDIS_AUTH","value":"hunter2"}]}`,
 			`{"env":[{"name":"DB_PASSWORD","value":"«hunter2»"},{"name":"MODE","value":"fast"},{"name":"REDIS_AUTH","value":"«hunter2»"}]}`},

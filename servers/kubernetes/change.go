@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -106,7 +107,7 @@ func (b *Backend) rehearseAll(ctx context.Context, changes []change) ([]*planned
 		}
 		p, err := b.rehearse(ctx, ch)
 		if ctx.Err() != nil {
-			return nil, err
+			return nil, cmp.Or(err, ctx.Err())
 		}
 		if err != nil {
 			wrong = append(wrong, err)

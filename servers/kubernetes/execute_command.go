@@ -93,6 +93,9 @@ func (b *Backend) planExec(ctx context.Context, in ExecuteCommandIn) (mcpkit.Pla
 	if len(pod.Spec.Containers) > 1 && in.Container == "" {
 		diff += "\nother containers of the pod: " + podcmd.AllContainerNames(pod)
 	}
+	if withoutSecrets(ctx, diff) != diff {
+		return mcpkit.Plan{}, mcpkit.Errorf(mcpkit.Invalid, "command holds what looks like a secret, which the person who approves it would not be shown, and they must see the whole command; let it read the secret from the container's environment or from a file")
+	}
 	return mcpkit.Plan{
 		Target: to.String(),
 		Diff:   diff,

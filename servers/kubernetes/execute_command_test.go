@@ -69,6 +69,16 @@ node:  %s
 Accept to make this change, decline to leave everything as it is.`, ns, pod.Spec.NodeName)}, p.asked)
 }
 
+// What stands in for a secret could hide a part of the command from the person.
+func TestExecuteCommandRefusesWhatThePlanWouldHide(t *testing.T) {
+	t.Parallel()
+	ns, p := box(t), &person{says: "accept"}
+	a := writing(t, admin(t), p).Call("k8s_execute_command", inBox(ns, "sh", "-c", "PASSWORD=x;touch${IFS}/tmp/done true"))
+	require.True(t, a.IsError)
+	require.Contains(t, a.Text, "invalid: command holds what looks like a secret")
+	require.Empty(t, p.asked)
+}
+
 func TestExecuteCommandPlanSaysWhatTheContainerMayReach(t *testing.T) {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{
 		HostNetwork: true, HostPID: true,

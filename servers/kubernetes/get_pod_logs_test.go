@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -419,4 +420,19 @@ func FuzzPodRef(f *testing.F) {
 		ref := podRef(s, "ns")
 		require.Equal(t, s, strings.TrimPrefix(ref.ResourceType+"/"+ref.ResourceName, map[bool]string{true: "", false: "pods/"}[strings.Contains(s, "/")]))
 	})
+}
+
+// A window into a long line must not show a secret without the key before it,
+// and a pattern must not find out what a secret is.
+func TestGrepSeesNoSecret(t *testing.T) {
+	t.Parallel()
+	line := strings.Repeat("x ", 500) + "password=hunter22 " + strings.Repeat("y", 250) + " needle\n"
+	for pattern, shown := range map[string]int{"needle": 1, "password=h": 0, "needle$": 1} {
+		tail := &logTail{most: 10}
+		require.NoError(t, tail.readFrom(t.Context(), strings.NewReader("2026-01-02T15:04:05Z "+line), regexp.MustCompile(pattern)))
+		require.Len(t, tail.runs, shown, pattern)
+		for _, run := range tail.runs {
+			require.NotContains(t, run.first.text, "hunter22")
+		}
+	}
 }

@@ -72,7 +72,7 @@ func (t *logTail) readFrom(ctx context.Context, r io.Reader, grep *regexp.Regexp
 			if over > 0 {
 				line.text = strings.TrimRight(line.text, "\uFFFD")
 			}
-			if at, ok := match(grep, line.text); ok {
+			if at, ok := t.visible(ctx, &line, grep, over); ok {
 				line.text = shorten(line.text, at, over)
 				t.add(line)
 			}
@@ -86,6 +86,18 @@ func (t *logTail) readFrom(ctx context.Context, r io.Reader, grep *regexp.Regexp
 			return ctx.Err()
 		}
 	}
+}
+
+// visible reports whether a line matches and where. What is cut, or asked for
+// by pattern, is matched without its secrets: a window must not show one without
+// its key, and a pattern must not find out what one is.
+func (t *logTail) visible(ctx context.Context, line *logLine, grep *regexp.Regexp, over int) (int, bool) {
+	at, ok := match(grep, line.text)
+	if !ok || grep == nil && len(line.text)+over <= logLineShown {
+		return at, ok
+	}
+	line.text = withoutSecrets(ctx, line.text)
+	return match(grep, line.text)
 }
 
 // nextLine reads a line, and how many bytes of it did not fit the buffer.

@@ -182,12 +182,24 @@ func brief(reason, message string) string {
 }
 
 // abridge shortens a text to about n bytes, keeping both ends: errors say first
-// what was tried and last what went wrong.
+// what was tried and last what went wrong. Secrets go before the cut, which
+// could part one from the key that gives it away; the fingerprints of a text
+// that had to be cut are its own.
 func abridge(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
+	s = withoutSecrets(context.Background(), s)
+	if len(s) <= n {
+		return s
+	}
 	return strings.ToValidUTF8(s[:n/2], "") + " … " + strings.ToValidUTF8(s[len(s)-n/2:], "")
+}
+
+// withoutSecrets is a text as the answer would show it.
+func withoutSecrets(ctx context.Context, s string) string {
+	out, _ := mcpkit.Redact(ctx, mcpkit.Object{"text": s})["text"].(string)
+	return out
 }
 
 // age is how long ago a time was, as kubectl writes it.
