@@ -1,0 +1,9 @@
+module github.com/toolcrib/toolcrib/testbed/backends/registry
+
+go 1.26.0
+
+require github.com/google/go-containerregistry v0.22.1
+
+require sigs.k8s.io/yaml v1.6.0
+
+require go.yaml.in/yaml/v2 v2.4.2 // indirect

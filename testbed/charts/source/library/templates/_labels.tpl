@@ -1,0 +1,3 @@
+{{- define "library.labels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
