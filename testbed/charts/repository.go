@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,15 +51,15 @@ type View string
 // The views. Whatever they do, they do to the chart repository and to the
 // registry, unless they speak of the index.
 const (
-	Plain       View = "charts"     // the charts as they are
-	ElsewhereIn View = "elsewhere"  // the index names archives on the other host
-	Redirect    View = "redirect"   // every request is redirected to the other host
-	Denied      View = "status/401" // every request is answered 401; any other status from 400 works the same way
-	Missing     View = "status/404" // every request is answered 404
-	Failing     View = "status/500" // every request is answered 500
-	Hanging     View = "hang"       // no request is answered
-	Truncated   View = "truncated"  // answers break off in the middle
-	Huge        View = "huge"       // the index has 256 MiB
+	Plain             View = "charts"     // the charts as they are
+	ArchivesElsewhere View = "elsewhere"  // the index names archives on the other host
+	Redirect          View = "redirect"   // every request is redirected to the other host
+	Denied            View = "status/401" // every request is answered 401; any other status from 400 works the same way
+	Missing           View = "status/404" // every request is answered 404
+	Failing           View = "status/500" // every request is answered 500
+	Hanging           View = "hang"       // no request is answered
+	Truncated         View = "truncated"  // answers break off in the middle
+	Huge              View = "huge"       // the index has 256 MiB
 )
 
 // Start starts a repository, building it first if need be, and publishes its
@@ -81,8 +82,7 @@ func Start(ctx context.Context, o Options) (*Repository, error) {
 	}
 	r := &Repository{Dir: dir, options: o, client: &http.Client{}, group: proc.Group{Logs: dir}}
 	if err := r.start(ctx, programs["registry"]); err != nil {
-		r.Stop()
-		return nil, fmt.Errorf("start a chart repository: %w", err)
+		return nil, fmt.Errorf("start a chart repository: %w", errors.Join(err, r.Stop()))
 	}
 	return r, nil
 }

@@ -156,7 +156,7 @@ func TestPasswordAndRecord(t *testing.T) {
 
 func TestViews(t *testing.T) {
 	r := started(t, Options{Charts: []Chart{{"cache", "1.3.0+build.5"}}})
-	require.Equal(t, []string{"http://" + r.Elsewhere + "/charts/cache-1.3.0+build.5.tgz"}, indexOf(t, r, ElsewhereIn).Entries["cache"][0].URLs)
+	require.Equal(t, []string{"http://" + r.Elsewhere + "/charts/cache-1.3.0+build.5.tgz"}, indexOf(t, r, ArchivesElsewhere).Entries["cache"][0].URLs)
 	for view, want := range map[View]int{Denied: 401, Missing: 404, Failing: 500, "status/503": 503} {
 		for _, url := range []string{r.URL(view) + "/index.yaml", "http://" + r.Home + "/v2/" + string(view) + "/cache/tags/list"} {
 			status, _, err := get(t, r, url, "", "")

@@ -61,18 +61,19 @@ func run(tls, requests, ready string) error {
 			h = authenticated(h)
 		}
 		server := &http.Server{Handler: recorded(h, record, name), ErrorLog: log.New(io.Discard, "", 0)}
-		go func() {
-			if tls == "" {
-				ended <- server.Serve(l)
-				return
-			}
-			ended <- server.ServeTLS(l, filepath.Join(tls, "server.crt"), filepath.Join(tls, "server.key"))
-		}()
+		go func() { ended <- serve(server, l, tls) }()
 	}
 	if err := announce(ready, addresses); err != nil {
 		return err
 	}
 	return <-ended
+}
+
+func serve(server *http.Server, l net.Listener, tls string) error {
+	if tls == "" {
+		return server.Serve(l)
+	}
+	return server.ServeTLS(l, filepath.Join(tls, "server.crt"), filepath.Join(tls, "server.key"))
 }
 
 func baseURL(tls, address string) string {

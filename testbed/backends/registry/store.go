@@ -42,7 +42,7 @@ func (s *store) publish(data []byte) error {
 	}
 	a := archive{metadata, data}
 	if a.field("name") == "" || a.field("version") == "" {
-		return errors.New("Chart.yaml lacks name or version")
+		return errors.New("a chart needs a name and a version in its Chart.yaml")
 	}
 	if err := s.push(a); err != nil {
 		return err
