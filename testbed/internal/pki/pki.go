@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 )
 
@@ -182,6 +183,27 @@ contexts:
   context: {cluster: toolcrib, user: toolcrib}
 current-context: toolcrib
 `, server, base64.StdEncoding.EncodeToString(ca), credential)
+}
+
+// kubeconfigField finds what kubeconfig wrote.
+var kubeconfigField = regexp.MustCompile(`(?m)^ +([a-z-]+): (\S+)$`)
+
+// ReadKubeconfig is the inverse of [Kubeconfig].
+func ReadKubeconfig(path string) (server string, ca []byte, p Pair, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", nil, p, err
+	}
+	fields := map[string]string{}
+	for _, m := range kubeconfigField.FindAllStringSubmatch(string(data), -1) {
+		fields[m[1]] = m[2]
+	}
+	for name, to := range map[string]*[]byte{"certificate-authority-data": &ca, "client-certificate-data": &p.Cert, "client-key-data": &p.Key} {
+		if *to, err = base64.StdEncoding.DecodeString(fields[name]); err != nil || len(*to) == 0 {
+			return "", nil, p, fmt.Errorf("read kubeconfig %s: no %s as the testbed writes it", path, name)
+		}
+	}
+	return fields["server"], ca, p, nil
 }
 
 func encode(kind string, der []byte) []byte {
