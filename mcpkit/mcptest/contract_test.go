@@ -77,6 +77,7 @@ func TestReadRolesMayNotWrite(t *testing.T) {
 	require.Empty(t, mcptest.Writes(rule("authorization.k8s.io", "selfsubjectaccessreviews", "create")))
 	require.Equal(t, []string{"the read role may create [pods/exec]"}, mcptest.Writes(rule("", "pods/exec", "create")))
 	require.Equal(t, []string{`the read role grants "secrets"`}, mcptest.Writes(rule("", "secrets", "get")))
+	require.Empty(t, mcptest.Writes(rule("", "secrets", "get"), "secrets"))
 	require.Equal(t, []string{`the read role grants "*"`}, mcptest.Writes(rule("apps", "*", "get")))
 	require.Equal(t, []string{"the read role may * [pods]"}, mcptest.Writes(rule("", "pods", "*")))
 }

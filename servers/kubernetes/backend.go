@@ -80,7 +80,7 @@ func (b *Backend) connect() (*clients, error) {
 	config.QPS = -1 // the API server's own priority and fairness limits us
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	config.WarningHandlerWithContext = warningHandler{}
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &agentTransport{next, config.UserAgent} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return mcpkit.NameCaller(next, config.UserAgent) })
 	return newClients(config, contextNamespace(loader))
 }
 
@@ -119,29 +119,6 @@ func newClients(config *rest.Config, namespace string) (*clients, error) {
 	c.rest = c.typed.Discovery().RESTClient()
 	c.discovery = discovery.ToDiscoveryInterfaceWithContext(c.typed.Discovery())
 	return c, nil
-}
-
-// agentTransport tells the API server on whose behalf each request is made.
-type agentTransport struct {
-	next http.RoundTripper
-	name string
-}
-
-func (t *agentTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	call := mcpkit.CallFrom(r.Context())
-	if call.ID == "" {
-		return t.next.RoundTrip(r)
-	}
-	agent := t.name + " call/" + call.ID
-	if call.Agent != "" {
-		agent += " agent/" + call.Agent
-	}
-	if call.Run != "" {
-		agent += " run/" + call.Run
-	}
-	r = r.Clone(r.Context())
-	r.Header.Set("User-Agent", agent)
-	return t.next.RoundTrip(r)
 }
 
 // boundConfig is the way to the cluster for a client that takes no context of

@@ -1,0 +1,149 @@
+package helm
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/toolcrib/toolcrib/mcpkit"
+	"helm.sh/helm/v3/pkg/action"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	client "k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// dialTimeout bounds how long an unreachable API server can hold up a call.
+const dialTimeout = 5 * time.Second
+
+// Config says which cluster to serve, and which charts may be had. Given
+// nothing the cluster is the one of KUBECONFIG or ~/.kube/config, or the one
+// the process runs in.
+type Config struct {
+	Kubeconfig string // path; wins over everything
+	Context    string // of the kubeconfig; its current context if empty
+	UserAgent  string // what the API server's audit log calls us
+}
+
+// Backend is one cluster with its releases. Its clients are made at first use,
+// so that a server without a reachable cluster still answers a handshake.
+type Backend struct {
+	cfg  Config
+	open func() (*clients, error)
+	now  func() time.Time
+}
+
+// clients are the ways in, all over one connection pool.
+type clients struct {
+	config    *rest.Config
+	loader    clientcmd.ClientConfig
+	http      *http.Client
+	typed     client.Interface
+	discovery discovery.CachedDiscoveryInterface
+}
+
+// New returns the backend cfg names. It does not connect: what is wrong with
+// the configuration is said by the first call that needs it.
+func New(cfg Config) *Backend {
+	b := &Backend{cfg: cfg, now: time.Now}
+	b.open = sync.OnceValues(b.connect)
+	return b
+}
+
+func (b *Backend) connect() (*clients, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = b.cfg.Kubeconfig
+	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
+		&clientcmd.ConfigOverrides{CurrentContext: b.cfg.Context})
+	config, err := kubeconfig.ClientConfig()
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "no cluster is configured: %w; start the server with --kubeconfig, or with KUBECONFIG set", err)
+	}
+	config.UserAgent = b.cfg.UserAgent
+	config.QPS = -1 // the API server's own priority and fairness limits us
+	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	config.WarningHandler = rest.NoWarnings{}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return mcpkit.NameCaller(next, config.UserAgent) })
+	hc, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
+	}
+	typed, err := client.NewForConfigAndClient(config, hc)
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
+	}
+	return &clients{config, kubeconfig, hc, typed, memory.NewMemCacheClient(typed.Discovery())}, nil
+}
+
+// storage is where Helm keeps releases.
+const storage = "secrets"
+
+// configuration is what Helm's actions work on: the releases of one namespace,
+// all of them if it is empty, through requests that end with ctx.
+func (b *Backend) configuration(ctx context.Context, namespace string) (*action.Configuration, error) {
+	c, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	cfg := new(action.Configuration)
+	quiet := func(string, ...any) {}
+	if err := cfg.Init(&getter{c, ctx, namespace}, namespace, storage, quiet); err != nil {
+		return nil, translate(err, "prepare Helm's storage")
+	}
+	return cfg, nil
+}
+
+// getter hands Helm our clients for one call.
+type getter struct {
+	*clients
+	ctx       context.Context
+	namespace string
+}
+
+// ToRESTConfig returns a configuration whose requests end with the call.
+func (g *getter) ToRESTConfig() (*rest.Config, error) {
+	return &rest.Config{
+		Host:           g.config.Host,
+		APIPath:        g.config.APIPath,
+		QPS:            g.config.QPS,
+		WarningHandler: g.config.WarningHandler,
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return g.http.Transport.RoundTrip(r.WithContext(g.ctx))
+		}),
+	}, nil
+}
+
+// ToDiscoveryClient returns the types the cluster serves, remembered across calls.
+func (g *getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
+	return g.discovery, nil
+}
+
+// ToRESTMapper maps kinds to resources.
+func (g *getter) ToRESTMapper() (meta.RESTMapper, error) {
+	return restmapper.NewDeferredDiscoveryRESTMapper(g.discovery), nil
+}
+
+// ToRawKubeConfigLoader tells Helm the call's namespace.
+func (g *getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
+	return inNamespace{g.loader, g.namespace}
+}
+
+// loader is a ClientConfig that can be embedded beside its method of that name.
+type loader interface{ clientcmd.ClientConfig }
+
+type inNamespace struct {
+	loader
+	namespace string
+}
+
+// Namespace is the call's, never the kubeconfig's.
+func (n inNamespace) Namespace() (string, bool, error) { return n.namespace, true, nil }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

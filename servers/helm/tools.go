@@ -1,0 +1,14 @@
+// Package helm is the MCP server for Helm releases and charts: its tools answer
+// what an engineer on call would ask the helm program, in one call and few
+// words.
+//
+// It refuses to shell out, to print a secret value of a release, and to send
+// credentials to a repository that the operator did not configure.
+package helm
+
+import "github.com/toolcrib/toolcrib/mcpkit"
+
+// Register adds every tool of this server to the crib.
+func Register(ts *mcpkit.Toolset, b *Backend) {
+	mcpkit.Read(ts, getHistory, b.getHistory)
+}

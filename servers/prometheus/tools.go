@@ -1,0 +1,15 @@
+// Package prometheus is the MCP server for Prometheus and its Alertmanager: its
+// tools answer what an engineer on call would ask their consoles, in one call
+// and few words.
+//
+// It refuses to reach any address but the two it was started for, to run a
+// query whose answer nobody could read, and to print what a configuration keeps
+// secret.
+package prometheus
+
+import "github.com/toolcrib/toolcrib/mcpkit"
+
+// Register adds every tool of this server to the crib.
+func Register(ts *mcpkit.Toolset, b *Backend) {
+	mcpkit.Read(ts, query, b.query)
+}
