@@ -7,10 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -52,26 +49,4 @@ func sideBySide(ctx context.Context, rounds int, contenders ...contender) ([]res
 		out[i].p95 = took[i][len(took[i])*95/100]
 	}
 	return out, nil
-}
-
-// rss is the resident memory of a process in MiB, now and at its peak.
-func rss(pid int) (now, peak float64, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, fmt.Errorf("memory of process %d: %w", pid, err)
-	}
-	return memoryLine(string(status), "VmRSS:"), memoryLine(string(status), "VmHWM:"), nil
-}
-
-func memoryLine(status, name string) float64 {
-	_, rest, _ := strings.Cut(status, name)
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kb, err := strconv.ParseFloat(fields[0], 64)
-	if err != nil {
-		return 0
-	}
-	return kb / 1024
 }

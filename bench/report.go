@@ -32,7 +32,7 @@ func Report(ctx context.Context, w io.Writer, s Setup) error {
 		return err
 	}
 	defer srv.stop()
-	idle, _, err := rss(srv.cmd.Process.Pid)
+	idle, _, err := srv.Memory()
 	if err != nil {
 		return err
 	}
@@ -130,17 +130,17 @@ func lists(ctx context.Context, w io.Writer, _ Setup, srv *server) error {
 }
 
 // memory reports the server's memory idle and after every pod was listed.
-func memory(ctx context.Context, w io.Writer, srv *server, idle float64) error {
+func memory(ctx context.Context, w io.Writer, srv *server, idle int) error {
 	rows, largest, err := srv.listAll(ctx)
 	if err != nil {
 		return err
 	}
-	now, peak, err := rss(srv.cmd.Process.Pid)
+	now, peak, err := srv.Memory()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\n## Memory\n\n| | MiB resident |\n|---|---|\n| idle | %.1f |\n| after listing %d pods page by page (largest answer %d bytes) | %.1f |\n| peak of the whole run | %.1f |\n",
-		idle, rows, largest, now, peak)
+		mib(idle), rows, largest, mib(now), mib(peak))
 	return nil
 }
 
@@ -149,7 +149,7 @@ func binarySize(w io.Writer, s Setup) error {
 	if err != nil {
 		return fmt.Errorf("size of %s: %w", s.Server, err)
 	}
-	_, err = fmt.Fprintf(w, "\nStripped binary: %.1f MiB.\n", float64(info.Size())/(1<<20))
+	_, err = fmt.Fprintf(w, "\nStripped binary: %.1f MiB.\n", mib(int(info.Size())))
 	return err
 }
 
@@ -191,5 +191,7 @@ func modelBytes(tools []*mcp.Tool) (int, error) {
 	}
 	return total, nil
 }
+
+func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

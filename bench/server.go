@@ -1,23 +1,22 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os/exec"
-	"regexp"
+	"os"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/toolcrib/toolcrib/testbed/served"
 )
 
 // server is a kubernetes-mcp under measurement, served over HTTP on loopback.
 type server struct {
-	cmd     *exec.Cmd
+	*served.Server
 	session *mcp.ClientSession
+	logs    string // folder
 }
-
-var listening = regexp.MustCompile(`msg=listening url="?(http://[^" ]+)`)
 
 func newClient() *mcp.Client {
 	return mcp.NewClient(&mcp.Implementation{Name: "toolcrib-bench", Version: "1"}, nil)
@@ -25,37 +24,26 @@ func newClient() *mcp.Client {
 
 // startServer starts the server and connects to it.
 func startServer(ctx context.Context, s Setup) (*server, error) {
-	cmd := exec.CommandContext(ctx, s.Server, "--kubeconfig", s.Kubeconfig, "--http=127.0.0.1:0", "--record=/dev/null")
-	stderr, err := cmd.StderrPipe()
+	logs, err := os.MkdirTemp("", "toolcrib-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.Server, err)
+		return nil, fmt.Errorf("folder for logs: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.Server, err)
+	process, err := served.Start(ctx, logs, s.Server, "--kubeconfig", s.Kubeconfig, "--record=/dev/null")
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(logs))
 	}
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		m := listening.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue
-		}
-		go func() { // keeps the server's log from filling the pipe
-			for lines.Scan() {
-			}
-		}()
-		session, err := newClient().Connect(ctx, &mcp.StreamableClientTransport{Endpoint: m[1]}, nil)
-		if err != nil {
-			return nil, fmt.Errorf("connect to %s: %w", m[1], err)
-		}
-		return &server{cmd, session}, nil
+	session, err := newClient().Connect(ctx, &mcp.StreamableClientTransport{Endpoint: process.URL}, nil)
+	if err != nil {
+		process.Stop()
+		return nil, fmt.Errorf("connect to %s: %w", process.URL, errors.Join(err, os.RemoveAll(logs)))
 	}
-	return nil, fmt.Errorf("%s ended before it listened: %w", s.Server, cmd.Wait())
+	return &server{process, session, logs}, nil
 }
 
 func (s *server) stop() {
 	_ = s.session.Close()
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	s.Stop()
+	_ = os.RemoveAll(s.logs)
 }
 
 // call returns the bytes of the answer's text.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/toolcrib/toolcrib/testbed/served"
 	"golang.org/x/term"
 )
 
@@ -60,12 +61,17 @@ func own(ctx context.Context, t *teller, server, kubeconfig string, in *os.File)
 	if term.IsTerminal(int(in.Fd())) && !agreed(t, in) {
 		return errors.New("nothing was asked")
 	}
-	process, err := startServer(ctx, server, io.Discard)
+	logs, err := os.MkdirTemp("", "toolcrib-demo-")
+	if err != nil {
+		return fmt.Errorf("folder for logs: %w", err)
+	}
+	defer os.RemoveAll(logs)
+	process, err := served.Start(ctx, logs, server, "--record="+os.DevNull)
 	if err != nil {
 		return err
 	}
-	defer process.stop()
-	if err := t.ask(ctx, process.endpoint, anyQuestions); err != nil {
+	defer process.Stop()
+	if err := t.ask(ctx, process.URL, anyQuestions); err != nil {
 		return err
 	}
 	t.say("\nTo use it from your own client:\n\n  claude mcp add toolcrib -- %s", server)

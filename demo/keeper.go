@@ -142,7 +142,7 @@ func Keep(ctx context.Context, o Options, server string) error {
 		fmt.Fprintln(out, "error:", err)
 		return err
 	}
-	defer process.stop()
+	defer process.Stop()
 	s.Pid = os.Getpid()
 	if s.Built, err = builtAt(server); err != nil {
 		return err

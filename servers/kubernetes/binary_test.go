@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/testbed/served"
 )
 
 // The bars of the binary, stripped and idle.
@@ -49,61 +48,29 @@ func builtBinary(t testing.TB) string {
 }
 
 // process is a server of ours running over HTTP.
-type process struct {
-	*exec.Cmd
-	url string // of the MCP endpoint
-}
-
-var servingAt = regexp.MustCompile(`msg=listening url="?(http://[^" ]+)`)
+type process struct{ *served.Server }
 
 // start runs the binary over HTTP on a free port and waits until it serves.
-func start(t testing.TB, args ...string) *process {
+func start(t testing.TB, args ...string) process {
 	t.Helper()
-	cmd := exec.Command(builtBinary(t), append([]string{"--http=127.0.0.1:0"}, args...)...)
-	stderr, err := cmd.StderrPipe()
+	s, err := served.Start(t.Context(), t.TempDir(), builtBinary(t), args...)
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	address := make(chan string, 1)
-	go func() {
-		lines := bufio.NewScanner(stderr)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			if m := servingAt.FindStringSubmatch(lines.Text()); m != nil {
-				select {
-				case address <- m[1]:
-				default:
-				}
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	select {
-	case a := <-address:
-		return &process{cmd, a}
-	case <-time.After(20 * time.Second):
-		require.Fail(t, "the server does not say where it serves")
-		return nil
-	}
+	t.Cleanup(s.Stop)
+	return process{s}
 }
 
 // rss is the process's resident memory in bytes.
-func (p *process) rss(t testing.TB) int {
+func (p process) rss(t testing.TB) int {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	now, _, err := p.Memory()
 	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	kb, err := strconv.Atoi(strings.Fields(rest)[0])
-	require.NoError(t, err)
-	return kb << 10
+	return now
 }
 
-func (p *process) session(t testing.TB) *mcp.ClientSession {
+func (p process) session(t testing.TB) *mcp.ClientSession {
 	t.Helper()
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-	s, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: p.url}, nil)
+	s, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: p.URL}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
@@ -152,7 +119,7 @@ func TestBinaryIsNotHeldUpByABlackHole(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, res.IsError)
 	require.Contains(t, res.Content[0].(*mcp.TextContent).Text, "unavailable: ")
-	health, err := http.Get(strings.TrimSuffix(p.url, "/mcp") + "/readyz")
+	health, err := http.Get(strings.TrimSuffix(p.URL, "/mcp") + "/readyz")
 	require.NoError(t, err)
 	require.NoError(t, health.Body.Close())
 	require.Equal(t, http.StatusOK, health.StatusCode)
@@ -191,12 +158,11 @@ func TestBinaryFinishesCallsInFlightOnSIGTERM(t *testing.T) {
 		answer <- res.Content[0].(*mcp.TextContent).Text
 	}()
 	<-api.reached
-	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, syscall.Kill(p.Pid(), syscall.SIGTERM))
 	close(api.release)
 	require.Equal(t, "name\nkube-system", <-answer)
-	state, err := p.Process.Wait()
-	require.NoError(t, err)
-	require.Zero(t, state.ExitCode())
+	<-p.Exited()
+	require.ErrorContains(t, p.Err(), "exit status 0")
 }
 
 func TestBinaryEndsTheWorkOfAClientThatGoesAway(t *testing.T) {

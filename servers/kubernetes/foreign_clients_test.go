@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(scenario, func(t *testing.T) {
 			out, err := foreign(t, "@modelcontextprotocol/conformance/dist/index.js", "server",
-				"--url", p.url, "--scenario", scenario, "--expected-failures", "testdata/conformance.yaml")
+				"--url", p.URL, "--scenario", scenario, "--expected-failures", "testdata/conformance.yaml")
 			require.NoError(t, err, string(out))
 			require.Contains(t, string(out), "Passed: ")
 		})
@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 
 func TestInspectorOverHTTP(t *testing.T) {
 	p := start(t, "--kubeconfig", kubeconfig())
-	requireInspected(t, p.url, "--transport", "http")
+	requireInspected(t, p.URL, "--transport", "http")
 }
 
 func TestInspectorOverStdio(t *testing.T) {
