@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/toolcrib/toolcrib/mcpkit"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -132,10 +132,9 @@ func mayList(rules []authorizationv1.ResourceRule, t resourceType) bool {
 
 // each runs do for every type of the search, a few at once.
 func (s *search) each(ctx context.Context, do func(context.Context, resourceType) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(searchTypes)
-	for _, t := range s.types {
-		g.Go(func() error {
+	steps := make([]func(context.Context) error, len(s.types))
+	for i, t := range s.types {
+		steps[i] = func(ctx context.Context) error {
 			err := do(ctx, t)
 			if err == nil || ctx.Err() != nil {
 				return err
@@ -144,9 +143,9 @@ func (s *search) each(ctx context.Context, do func(context.Context, resourceType
 			defer s.mu.Unlock()
 			s.unseen = append(s.unseen, t.String()) // one broken API must not keep everything from being deleted
 			return nil
-		})
+		}
 	}
-	err := g.Wait()
+	err := mcpkit.Together(ctx, searchTypes, steps...)
 	slices.Sort(s.unseen)
 	return err
 }

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -98,27 +99,23 @@ func (d *draining) rehearse(ctx context.Context) error {
 
 // evictAll asks every pod to leave that was not asked with success before.
 func (d *draining) evictAll(ctx context.Context, rehearsal bool) error {
-	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
-	slots := make(chan struct{}, evictedAtOnce)
+	var steps []func(context.Context) error
 	for _, l := range d.pods {
 		if l.asked || l.gone {
 			continue
 		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
+		steps = append(steps, func(context.Context) error {
 			err := d.evict(ctx, l, rehearsal)
 			mu.Lock()
 			defer mu.Unlock()
-			if block := d.settle(l, err, rehearsal); block != nil && failed == nil {
-				failed = block
-			}
+			failed = cmp.Or(failed, d.settle(l, err, rehearsal))
+			return nil
 		})
 	}
-	wg.Wait()
-	return failed
+	ended := mcpkit.Together(ctx, evictedAtOnce, steps...) // one pod that stays does not keep the others
+	return cmp.Or(failed, ended)
 }
 
 // evict asks for one eviction, of that very pod: another that has got its name

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/pager"
@@ -32,17 +31,11 @@ type gathering struct {
 // together runs steps at once and waits for all. A step says by itself what it
 // could not read; only the end of the call ends the others.
 func (g *gathering) together(ctx context.Context, steps ...func(context.Context)) {
-	var group errgroup.Group
-	group.SetLimit(maxGatherers)
-	for _, step := range steps {
-		group.Go(func() error {
-			if ctx.Err() == nil {
-				step(ctx)
-			}
-			return nil
-		})
+	tasks := make([]func(context.Context) error, len(steps))
+	for i, step := range steps {
+		tasks[i] = func(ctx context.Context) error { step(ctx); return nil }
 	}
-	_ = group.Wait() // steps return no error
+	_ = mcpkit.Together(ctx, maxGatherers, tasks...) // steps return no error
 }
 
 // saw adds n objects of a kind, in the plural, to what was looked at.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -269,10 +268,9 @@ func (r *logReading) read(ctx context.Context) error {
 	}
 	reading, cancel := answerWithin(ctx, logDeadline)
 	defer cancel()
-	var group errgroup.Group
-	group.SetLimit(logStreams)
-	for _, s := range r.sources {
-		group.Go(func() error {
+	steps := make([]func(context.Context) error, len(r.sources))
+	for i, s := range r.sources {
+		steps[i] = func(context.Context) error {
 			s.tail = newLogTail(r.lines)
 			s.err = r.stream(reading, c, s, r.options(s))
 			if s.err == nil && s.tail.searched == 0 && !r.in.Since.IsZero() {
@@ -280,9 +278,9 @@ func (r *logReading) read(ctx context.Context) error {
 			}
 			s.stopped = errors.Is(s.err, context.DeadlineExceeded) && ctx.Err() == nil && s.tail.searched > 0
 			return nil
-		})
+		}
 	}
-	_ = group.Wait() // each source keeps its own error
+	_ = mcpkit.Together(ctx, logStreams, steps...) // each source keeps its own error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
