@@ -55,7 +55,7 @@ type client struct {
 // New returns the backend cfg names. It does not connect: what is wrong with
 // the configuration is said by the first call that needs it.
 func New(cfg Config) *Backend {
-	b := &Backend{cfg: cfg, parser: parser.NewParser(parser.Options{}), now: time.Now}
+	b := &Backend{cfg: cfg, parser: newParser(), now: time.Now}
 	b.prometheus = sync.OnceValues(b.connect)
 	b.alertmanager = sync.OnceValues(b.connectAlertmanager)
 	return b
@@ -70,7 +70,7 @@ func (b *Backend) connect() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := api.NewClient(api.Config{Address: e.URL, RoundTripper: transport})
+	raw, err := api.NewClient(api.Config{Address: e.URL, RoundTripper: bounded{transport}})
 	if err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "--prometheus-url is not a URL: %w", err)
 	}
