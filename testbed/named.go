@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed/build"
+	"github.com/toolcrib/toolcrib/testbed/internal/claim"
 	"github.com/toolcrib/toolcrib/testbed/internal/supervisor"
 )
 
@@ -86,7 +87,7 @@ func Clusters() ([]*Cluster, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !supervisor.Alive(s.Dir) {
+		if !claim.Held(s.Dir) {
 			if err := s.forget(); err != nil {
 				return nil, err
 			}
@@ -140,12 +141,12 @@ func (s state) write() error {
 
 // end stops a cluster whose supervisor is not our child.
 func (s state) end() error {
-	if supervisor.Alive(s.Dir) {
+	if claim.Held(s.Dir) {
 		if err := syscall.Kill(s.Supervisor, syscall.SIGTERM); err != nil {
 			return fmt.Errorf("stop its supervisor, process %d: %w", s.Supervisor, err)
 		}
 	}
-	for deadline := time.Now().Add(stopTimeout); supervisor.Alive(s.Dir); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(stopTimeout); claim.Held(s.Dir); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("its supervisor, process %d, did not end in %s", s.Supervisor, stopTimeout)
 		}

@@ -46,8 +46,9 @@ type Options struct {
 	Progress           io.Writer // told what happens; nothing is if nil
 }
 
-// Stack is a running Prometheus with all that belongs to it. Whoever decodes
-// it from JSON can use it too, except for Stop.
+// Stack is a running Prometheus with all that belongs to it. A process that
+// decodes it from JSON can use it too, but only the one that started it can
+// stop it.
 type Stack struct {
 	Prometheus   string    // URL, without a slash at the end
 	Alertmanager string    // URL, without a slash at the end
@@ -59,10 +60,15 @@ type Stack struct {
 	CAFile, User, Password string
 
 	procs *proc.Group
+	lock  *os.File // of Dir, held while this process lives
 }
 
-// startTimeout is for a busy machine; an idle one takes a few seconds.
-const startTimeout = 2 * time.Minute
+// These are for a busy machine; an idle one starts in a few seconds and stops
+// in a fraction of one.
+const (
+	startTimeout = 2 * time.Minute
+	stopGrace    = 5 * time.Second
+)
 
 // Build builds all programs into the cache; the second time it only looks.
 func Build(ctx context.Context, progress io.Writer) (build.Programs, error) {
@@ -80,16 +86,12 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "tcm-")
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not up after %s", startTimeout))
 	defer cancel()
 	began := time.Now()
-	s := &Stack{Dir: dir, Epoch: began.Truncate(time.Hour)}
+	s := &Stack{Epoch: began.Truncate(time.Hour)}
 	if err := s.start(ctx, o, programs); err != nil {
-		return nil, errors.Join(fmt.Errorf("start monitoring: %w", err), s.Stop())
+		return nil, fmt.Errorf("start monitoring: %w", errors.Join(err, s.Stop()))
 	}
 	fmt.Fprintf(o.Progress, "monitoring is up after %s\n", time.Since(began).Round(100*time.Millisecond))
 	return s, nil
@@ -97,9 +99,15 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 
 // Stop ends all processes and removes the folder.
 func (s *Stack) Stop() error {
-	if s.procs == nil {
-		return os.RemoveAll(s.Dir)
+	if s.procs != nil {
+		s.procs.Stop(stopGrace)
 	}
-	s.procs.Stop(5 * time.Second)
-	return os.RemoveAll(s.Dir)
+	if s.Dir == "" {
+		return nil
+	}
+	err := os.RemoveAll(s.Dir)
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
 }

@@ -185,7 +185,11 @@ func TestNothingOutlivesAKilledParent(t *testing.T) {
 		}
 		return "the exporter still runs"
 	})
-	require.NoError(t, s.Stop())
+	next, err := Start(t.Context(), Options{})
+	require.NoError(t, err)
+	require.NoDirExists(t, s.Dir, "the next start clears it away")
+	require.NoError(t, next.Stop())
+	require.NoDirExists(t, next.Dir)
 }
 
 // running lists processes with the folder on their command line.

@@ -2,6 +2,7 @@ package monitoring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed/build"
+	"github.com/toolcrib/toolcrib/testbed/internal/claim"
 	"github.com/toolcrib/toolcrib/testbed/internal/pki"
 	"github.com/toolcrib/toolcrib/testbed/proc"
 )
@@ -24,11 +26,14 @@ type settings struct {
 }
 
 func (s *Stack) start(ctx context.Context, o Options, programs build.Programs) error {
+	if err := s.makeDir(); err != nil {
+		return err
+	}
 	set, err := s.prepare(o)
 	if err != nil {
 		return err
 	}
-	s.procs = &proc.Group{Logs: s.path("log")}
+	s.procs = &proc.Group{Logs: s.path("log"), Env: []string{"TMPDIR=" + s.Dir}}
 	epoch := fmt.Sprint(s.Epoch.Unix())
 	exporter, err := s.procs.Start("exporter", programs["exporter"], "--metrics", set.ExporterAddress, "--control", set.controlAddress, "--epoch", epoch)
 	if err != nil {
@@ -43,17 +48,8 @@ func (s *Stack) start(ctx context.Context, o Options, programs build.Programs) e
 		return err
 	}
 	if o.History {
-		seed, err := s.procs.Start("seed", programs["seed"], "--data", s.path("data"), "--epoch", epoch)
-		if err != nil {
+		if err := s.seed(ctx, programs, epoch); err != nil {
 			return err
-		}
-		select {
-		case <-seed.Exited():
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if blocks, _ := filepath.Glob(s.path("data", "*", "meta.json")); len(blocks) != 1 { // the pattern is well formed
-			return seed.Err()
 		}
 	}
 	prometheus, err := s.startPrometheus(programs, set, o)
@@ -61,6 +57,23 @@ func (s *Stack) start(ctx context.Context, o Options, programs build.Programs) e
 		return err
 	}
 	return s.wait(ctx, exporter, node, alertmanager, prometheus)
+}
+
+const dirPattern = "tcm-*"
+
+// makeDir makes the folder and removes those of stacks that were killed.
+func (s *Stack) makeDir() (err error) {
+	if s.Dir, err = os.MkdirTemp("", dirPattern); err != nil {
+		return err
+	}
+	if s.lock, err = claim.Take(s.Dir); err != nil {
+		return err
+	}
+	abandoned, err := claim.Abandoned(dirPattern)
+	for _, dir := range abandoned {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
 }
 
 // prepare chooses ports and writes all configuration.
@@ -94,6 +107,24 @@ func (s *Stack) prepare(o Options) (set settings, err error) {
 		}
 	}
 	return set, s.configure(set, o)
+}
+
+// seed writes the past, which takes half a second.
+func (s *Stack) seed(ctx context.Context, programs build.Programs, epoch string) error {
+	seed, err := s.procs.Start("seed", programs["seed"], "--data", s.path("data"), "--epoch", epoch)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-seed.Exited():
+	case <-ctx.Done():
+		return fmt.Errorf("wait for seed: %w", context.Cause(ctx))
+	}
+	blocks, err := filepath.Glob(s.path("data", "*", "meta.json"))
+	if err == nil && len(blocks) == 0 {
+		return seed.Err()
+	}
+	return err
 }
 
 func (s *Stack) startNodeExporter(programs build.Programs, set settings) (*proc.Process, error) {
@@ -148,7 +179,7 @@ func (s *Stack) scraped(ctx context.Context) (bool, error) {
 		}
 	}
 	if len(answer.Data.ActiveTargets) == 0 {
-		return false, fmt.Errorf("there are no targets")
+		return false, errors.New("there are no targets")
 	}
 	err := s.Get(ctx, s.Prometheus+"/api/v1/alertmanagers", &answer)
 	return len(answer.Data.ActiveAlertmanagers) > 0, err

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/toolcrib/toolcrib/testbed/internal/claim"
 	"github.com/toolcrib/toolcrib/testbed/proc"
 )
 
@@ -129,12 +130,12 @@ func (s *supervisor) stop() error {
 	entries, unread := os.ReadDir(s.Dir)
 	err = errors.Join(err, unread)
 	for _, e := range entries {
-		if kept := s.Keep && (e.Name() == "log" || e.Name() == LogFile); !kept && e.Name() != lockFile {
+		if kept := s.Keep && (e.Name() == "log" || e.Name() == LogFile); !kept && e.Name() != claim.File {
 			err = errors.Join(err, os.RemoveAll(s.path(e.Name())))
 		}
 	}
 	if s.Keep {
-		return errors.Join(err, os.Remove(s.path(lockFile)))
+		return errors.Join(err, os.Remove(s.path(claim.File)))
 	}
 	return errors.Join(err, os.RemoveAll(s.Dir))
 }
