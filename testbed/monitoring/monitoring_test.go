@@ -45,6 +45,7 @@ func TestSteadySeries(t *testing.T) {
 		`testbed_session_seconds{user="user-00042",shard="shard-02"}`:       42,
 		`testbed_build_info{version="1.2.3",commit="abc123"}`:               1,
 		`count(testbed_special_value{kind="nan"} != testbed_special_value)`: 1,
+		`count(testbed_ticks_total < 60)`:                                   1,
 		`testbed_queue_length{queue="mail"}`:                                0,
 	} {
 		becomes(t, expr, want, 0)
