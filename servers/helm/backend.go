@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -28,7 +29,19 @@ type Config struct {
 	Kubeconfig string // path; wins over everything
 	Context    string // of the kubeconfig; its current context if empty
 	UserAgent  string // what the API server's audit log calls us
+
+	Repositories        string        // file of chart repositories in helm's own format; none if empty
+	RegistryConfig      string        // file of registries' credentials in docker's format; none if empty
+	ChartDir            string        // folder of chart archives; none if empty
+	CacheDir            string        // folder of indexes, as helm keeps them; in memory alone if empty
+	AllowedHosts        []string      // hosts, with their ports, of which helm_repo_add may add repositories
+	TokenHosts          []string      // hosts other than a registry's own that may be sent its credentials, for a token
+	PlainHTTPRegistries []string      // hosts of registries without TLS
+	DownloadTimeout     time.Duration // of one index or chart; DefaultDownloadTimeout if 0
 }
+
+// DefaultDownloadTimeout is how long one index or chart may take to arrive.
+const DefaultDownloadTimeout = 20 * time.Second
 
 // Backend is one cluster with its releases. Its clients are made at first use,
 // so that a server without a reachable cluster still answers a handshake.
@@ -36,6 +49,8 @@ type Backend struct {
 	cfg  Config
 	open func() (*clients, error)
 	now  func() time.Time
+
+	indexes *indexCache
 }
 
 // clients are the ways in, all over one connection pool.
@@ -50,7 +65,8 @@ type clients struct {
 // New returns the backend cfg names. It does not connect: what is wrong with
 // the configuration is said by the first call that needs it.
 func New(cfg Config) *Backend {
-	b := &Backend{cfg: cfg, now: time.Now}
+	cfg.DownloadTimeout = cmp.Or(cfg.DownloadTimeout, DefaultDownloadTimeout)
+	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache()}
 	b.open = sync.OnceValues(b.connect)
 	return b
 }

@@ -1,0 +1,266 @@
+package helm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/toolcrib/toolcrib/mcpkit"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/helmpath"
+	"helm.sh/helm/v3/pkg/repo"
+	"sigs.k8s.io/yaml"
+)
+
+// indexTTL is how long an index is taken for current without asking.
+const indexTTL = 5 * time.Minute
+
+// index is what a chart repository says it holds, as far as tools need it.
+type index struct {
+	charts   map[string]*entry
+	versions int
+	asked    time.Time // when the repository last said that this is current
+	stale    error     // why it could not be asked since
+	known    http.Header
+}
+
+// entry is one chart of an index.
+type entry struct {
+	name, description string
+	keywords          []string
+	versions          []version // newest first
+}
+
+// version is one version of a chart.
+type version struct {
+	version, app, kube, digest string
+	created                    time.Time
+	deprecated                 bool
+	urls                       []string
+}
+
+// Bounds of what is kept of one chart; more says nothing to a reader.
+const (
+	keptDescription = 300
+	keptKeywords    = 20
+)
+
+// parseIndex reads an index as Helm does, YAML or JSON, and keeps the part that
+// tools need. Entries that Helm would skip are skipped.
+func parseIndex(data []byte) (*index, error) {
+	var file repo.IndexFile
+	var err error
+	if json.Valid(data) {
+		err = json.Unmarshal(data, &file)
+	} else {
+		err = yaml.Unmarshal(data, &file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if file.APIVersion == "" {
+		return nil, repo.ErrNoAPIVersion
+	}
+	for name, versions := range file.Entries {
+		file.Entries[name] = slices.DeleteFunc(versions, func(v *repo.ChartVersion) bool {
+			return v == nil || v.Metadata == nil || v.Removed || !usable(v.Metadata)
+		})
+	}
+	file.SortEntries()
+	out := &index{charts: map[string]*entry{}}
+	for name, versions := range file.Entries {
+		if len(versions) > 0 {
+			out.charts[name] = keep(name, versions)
+			out.versions += len(versions)
+		}
+	}
+	return out, nil
+}
+
+// usable reports whether an entry names a version. Repositories of other makers
+// leave out more than that.
+func usable(m *chart.Metadata) bool {
+	if m.APIVersion == "" {
+		m.APIVersion = chart.APIVersionV1
+	}
+	m.Dependencies = nil // JFrog strips their aliases: https://github.com/helm/helm/issues/12748
+	return m.Validate() == nil
+}
+
+func keep(name string, versions repo.ChartVersions) *entry {
+	newest := versions[0]
+	e := &entry{
+		name:        name,
+		description: newest.Description[:min(len(newest.Description), keptDescription)],
+		keywords:    newest.Keywords[:min(len(newest.Keywords), keptKeywords)],
+	}
+	for _, v := range versions {
+		e.versions = append(e.versions, version{
+			version: v.Version, app: v.AppVersion, kube: v.KubeVersion, digest: v.Digest,
+			created: v.Created, deprecated: v.Deprecated, urls: v.URLs[:min(len(v.URLs), 3)],
+		})
+	}
+	return e
+}
+
+// indexCache keeps the index of each repository, and lets one call at a time
+// fetch it.
+type indexCache struct {
+	mu      sync.Mutex
+	indexes map[string]*cached
+	parsing chan struct{} // one at a time: parsing takes many times the index's size
+}
+
+type cached struct {
+	turn  chan struct{}
+	index *index // nil until the first succeeds; guarded by turn
+}
+
+func newIndexCache() *indexCache {
+	return &indexCache{indexes: map[string]*cached{}, parsing: make(chan struct{}, 1)}
+}
+
+// of returns the place for r's index, another one once its configuration changes.
+func (c *indexCache) of(r *repository) *cached {
+	key := fmt.Sprintf("%q %q %q", r.Name, r.URL, r.Username)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.indexes[key] == nil {
+		c.indexes[key] = &cached{turn: make(chan struct{}, 1)}
+	}
+	return c.indexes[key]
+}
+
+// take waits for a turn.
+func take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// index returns what r holds: as remembered while that is fresh, else as it
+// says now. A repository that does not answer is spoken for by what it last
+// said, with the reason in stale.
+func (b *Backend) index(ctx context.Context, r *repository) (*index, error) {
+	place := b.indexes.of(r)
+	if err := take(ctx, place.turn); err != nil {
+		return nil, err
+	}
+	defer func() { <-place.turn }()
+	if err := b.readCached(ctx, r, place); err != nil {
+		return nil, err
+	}
+	if place.index != nil && b.now().Sub(place.index.asked) < indexTTL {
+		return place.index, nil
+	}
+	_, err := b.refresh(ctx, r, place)
+	if err == nil {
+		return place.index, nil
+	}
+	if place.index == nil || ctx.Err() != nil {
+		return nil, err
+	}
+	old := *place.index
+	old.stale = err
+	return &old, nil
+}
+
+// refresh asks r for its index and puts it in its place, whose turn the caller
+// holds. It returns the raw index if that is another than before.
+func (b *Backend) refresh(ctx context.Context, r *repository, place *cached) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.DownloadTimeout)
+	defer cancel()
+	c, err := b.visit(r)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	var known http.Header
+	if place.index != nil {
+		known = place.index.known
+	}
+	address := *r.base
+	address.Path, address.RawQuery = strings.TrimRight(address.Path, "/")+"/index.yaml", r.query
+	answer, err := c.get(ctx, address.String(), "the index", known, indexBytes)
+	if err != nil {
+		return nil, err
+	}
+	if answer.same {
+		current := *place.index
+		current.asked = b.now()
+		place.index = &current
+		return nil, nil
+	}
+	fresh, err := b.parse(ctx, r, answer.data)
+	if err != nil {
+		return nil, err
+	}
+	fresh.asked, fresh.known = b.now(), validators(answer.header)
+	place.index = fresh
+	return answer.data, nil
+}
+
+func (b *Backend) parse(ctx context.Context, r *repository, data []byte) (*index, error) {
+	if err := take(ctx, b.indexes.parsing); err != nil {
+		return nil, err
+	}
+	defer func() { <-b.indexes.parsing }()
+	fresh, err := parseIndex(data)
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "what %s sends as its index is none: %w", r, err)
+	}
+	return fresh, nil
+}
+
+// validators are the headers that ask for an answer only if it is another.
+func validators(h http.Header) http.Header {
+	out := http.Header{}
+	if tag := h.Get("ETag"); tag != "" {
+		out.Set("If-None-Match", tag)
+	}
+	if at := h.Get("Last-Modified"); at != "" {
+		out.Set("If-Modified-Since", at)
+	}
+	return out
+}
+
+// readCached takes over an index that this server's writing sibling, or helm
+// itself, has put into the cache folder since.
+func (b *Backend) readCached(ctx context.Context, r *repository, place *cached) error {
+	if b.cfg.CacheDir == "" {
+		return nil
+	}
+	folder, err := os.OpenRoot(b.cfg.CacheDir)
+	if err != nil {
+		return nil // it may come to be with the first update
+	}
+	defer folder.Close()
+	name := helmpath.CacheIndexFile(r.Name)
+	info, err := folder.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > indexBytes {
+		return nil
+	}
+	if place.index != nil && !info.ModTime().After(place.index.asked) || b.now().Sub(info.ModTime()) > indexTTL {
+		return nil
+	}
+	data, err := folder.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	fresh, err := b.parse(ctx, r, data)
+	if err != nil {
+		return ctx.Err() // the repository is asked instead
+	}
+	fresh.asked = info.ModTime()
+	place.index = fresh
+	return nil
+}
