@@ -50,7 +50,8 @@ type Backend struct {
 	open func() (*clients, error)
 	now  func() time.Time
 
-	indexes *indexCache
+	indexes   *indexCache
+	rendering chan struct{} // one place for each rendering that runs
 }
 
 // clients are the ways in, all over one connection pool.
@@ -66,7 +67,7 @@ type clients struct {
 // the configuration is said by the first call that needs it.
 func New(cfg Config) *Backend {
 	cfg.DownloadTimeout = cmp.Or(cfg.DownloadTimeout, DefaultDownloadTimeout)
-	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache()}
+	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache(), rendering: make(chan struct{}, rendersAtOnce)}
 	b.open = sync.OnceValues(b.connect)
 	return b
 }

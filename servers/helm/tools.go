@@ -11,4 +11,5 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 // Register adds every tool of this server to the crib.
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getHistory, b.getHistory)
+	mcpkit.Read(ts, template, b.template)
 }
