@@ -20,19 +20,8 @@ func TestDifference(t *testing.T) {
 	for _, c := range []struct{ name, before, after, want string }{
 		{"nothing", `{spec: {a: 1}}`, `{spec: {a: 1}}`, ``},
 		{"noise", `{metadata: {resourceVersion: "1", managedFields: [1]}, status: {a: 1}}`, `{metadata: {resourceVersion: "2", generation: 3}, status: {a: 2}}`, ``},
-		{"scalar", `{spec: {a: 1, b: x}}`, `{spec: {a: 2, b: "x y"}}`, "~ spec.a: 1 -> 2\n~ spec.b: x -> \"x y\""},
-		{"added", `{spec: {}}`, `{spec: {a: {b: [1, 2], c: "3"}}}`, `+ spec.a: {b: [1, 2], c: "3"}`},
-		{"removed", `{spec: {a: null, b: {c: d}}}`, `{spec: {}}`, "- spec.a: null\n- spec.b: {c: d}"},
-		{"odd keys", `{metadata: {labels: {a.b/c: x}}}`, `{metadata: {labels: {a.b/c: y, "n\nl": z}}}`, `~ metadata.labels[a.b/c]: x -> y` + "\n" + `+ metadata.labels[n\nl]: z`},
-		{"list by name", `{l: [{name: a, v: 1}, {name: b}]}`, `{l: [{name: a, v: 2}, {name: c}]}`, "~ l[a].v: 1 -> 2\n+ l[c]: {name: c}\n- l[b]: {name: b}"},
-		{"list reordered", `{l: [{name: a}, {name: b}]}`, `{l: [{name: b}, {name: a}]}`, "~ l: [{name: a}, {name: b}] -> [{name: b}, {name: a}]"},
-		{"scalars", `{l: [a, b]}`, `{l: [a, c]}`, "~ l: [a, b] -> [a, c]"},
-		{"text", `{d: "a\nb\nc\n"}`, `{d: "a\nx\ny\nc\n"}`, "~ d: (from line 2)\n    - b\n    + x\n    + y"},
-		{"new text", `{}`, `{d: "a\nb\n"}`, "+ d: (2 lines)\n    + a\n    + b"},
-		{"kinds", `{a: {b: c}}`, `{a: [b]}`, "~ a: {b: c} -> [b]"},
+		{"scalar", `{spec: {a: 1}}`, `{spec: {a: 2}}`, "~ spec.a: 1 -> 2"},
 		{"secret", `{kind: Secret, data: {a: eA==}}`, `{kind: Secret, data: {a: eA==, b: eA==}}`, "+ data.b: redacted:"},
-		{"unseen", `{d: "a"}`, `{d: "a\u200b"}`, "~ d: (differs in what is not shown)"},
-		{"long", `{d: "` + strings.Repeat("x", 300) + `1"}`, `{d: "` + strings.Repeat("x", 300) + `2"}`, "~ d: …" + strings.Repeat("x", 20) + "1 -> …" + strings.Repeat("x", 20) + "2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &planned{before: object(t, c.before)}

@@ -48,7 +48,7 @@ func parseManifest(argument, text string) ([]document, error) {
 func objectsIn(v any, place string) ([]document, error) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, mcpkit.Errorf(mcpkit.Invalid, "%s is not an object with apiVersion and kind but %s", place, cut(flow(v)))
+		return nil, mcpkit.Errorf(mcpkit.Invalid, "%s is not an object with apiVersion and kind but %s", place, mcpkit.Cut(mcpkit.Flow(v)))
 	}
 	d := document{unstructured.Unstructured{Object: m}, place}
 	items, hasItems := m["items"].([]any)
@@ -80,7 +80,7 @@ func (d document) validate() error {
 	}
 	for _, field := range []string{"name", "generateName", "namespace", "uid", "resourceVersion"} {
 		if v, given := metadata[field]; given && v != nil && !isString(v) {
-			return mcpkit.Errorf(mcpkit.Invalid, "%s (%s): metadata.%s must be a string; put quotes around %s", d.place, d.GetKind(), field, flow(v))
+			return mcpkit.Errorf(mcpkit.Invalid, "%s (%s): metadata.%s must be a string; put quotes around %s", d.place, d.GetKind(), field, mcpkit.Flow(v))
 		}
 	}
 	if d.GetName() == "" && d.GetGenerateName() == "" {
@@ -176,3 +176,5 @@ func (b *Backend) resolveKind(ctx context.Context, gvk schema.GroupVersionKind) 
 	}
 	return resourceType{}, unknownType(gvk.Kind, types, broken)
 }
+
+func isString(v any) bool { _, ok := v.(string); return ok }

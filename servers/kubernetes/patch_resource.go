@@ -99,7 +99,7 @@ func parsePatch(text, patchType string) (json.RawMessage, error) {
 			}
 		}
 	default:
-		return nil, mcpkit.Errorf(mcpkit.Invalid, "patch must be an object such as {spec: {paused: true}}, not %s", flow(v))
+		return nil, mcpkit.Errorf(mcpkit.Invalid, "patch must be an object such as {spec: {paused: true}}, not %s", mcpkit.Flow(v))
 	}
 	raw, err := json.Marshal(v)
 	if err != nil {

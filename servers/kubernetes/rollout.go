@@ -85,7 +85,7 @@ func rollable(in RolloutIn, ch change, obj *unstructured.Unstructured) error {
 
 // restart sets the annotation kubectl sets, which makes the pod template a new one.
 func (ch *change) restart(obj *unstructured.Unstructured, now time.Time) (err error) {
-	ch.changing, ch.notes = []string{below("spec.template.metadata.annotations", restartedAt)}, onDelete(obj)
+	ch.changing, ch.notes = []string{mcpkit.FieldPath("spec.template.metadata.annotations", restartedAt)}, onDelete(obj)
 	ch.patch, err = json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{
 		"annotations": map[string]any{restartedAt: now.UTC().Format(time.RFC3339)}}}}})
 	return err

@@ -105,16 +105,15 @@ func bareTemplate(template map[string]any) map[string]any {
 // templateChanges lists how one template differs from another. Values that are
 // secrets are fingerprints, so that it still shows whether they changed.
 func templateChanges(ctx context.Context, from, to map[string]any) []string {
-	var d differ
-	d.compare("", value{from, redacted(ctx, from), true}, value{to, redacted(ctx, to), true})
-	for i, line := range d.lines {
+	lines := mcpkit.Difference(mcpkit.SideOf(ctx, from), mcpkit.SideOf(ctx, to))
+	for i, line := range lines {
 		for _, sign := range []string{"~ ", "+ ", "- "} {
 			if rest, ok := strings.CutPrefix(line, sign); ok {
-				d.lines[i] = strings.TrimPrefix(sign, "~ ") + strings.TrimPrefix(strings.TrimPrefix(rest, "spec."), "metadata.")
+				lines[i] = strings.TrimPrefix(sign, "~ ") + strings.TrimPrefix(strings.TrimPrefix(rest, "spec."), "metadata.")
 			}
 		}
 	}
-	return d.lines
+	return lines
 }
 
 // changesShown is how many changes of one revision are named.

@@ -1,9 +1,11 @@
-package kubernetes
+package mcpkit
 
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,7 +16,9 @@ var plainText = regexp.MustCompile(`^[A-Za-z0-9_/.][A-Za-z0-9_/.:@=+-]*$`)
 // otherThanText is what YAML may read as something else than the text it is.
 var otherThanText = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|null)$`)
 
-func below(path, key string) string {
+// FieldPath is the path of a key of the object at path: spec.replicas,
+// metadata.labels[example.com/app].
+func FieldPath(path, key string) string {
 	switch {
 	case !plainKey.MatchString(key):
 		return path + "[" + strings.Trim(strconv.Quote(key), `"`) + "]"
@@ -24,19 +28,19 @@ func below(path, key string) string {
 	return path + "." + key
 }
 
-// flow writes a value on one line, as YAML would.
-func flow(v any) string {
+// Flow writes a value on one line, as YAML would.
+func Flow(v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		var parts []string
-		for _, k := range sortedKeys(v) {
-			parts = append(parts, flow(k)+": "+flow(v[k]))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, Flow(k)+": "+Flow(v[k]))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	case []any:
 		var parts []string
 		for _, item := range v {
-			parts = append(parts, flow(item))
+			parts = append(parts, Flow(item))
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case string:
@@ -52,7 +56,8 @@ func flow(v any) string {
 	return string(raw)
 }
 
-func cut(s string) string {
+// Cut holds a value written on one line to a length that a line bears.
+func Cut(s string) string {
 	if len(s) <= 2*valueBytes {
 		return s
 	}
