@@ -40,6 +40,21 @@ func TestAccessModesListOnlyTheirTools(t *testing.T) {
 	require.ErrorContains(t, err, "unknown tool")
 }
 
+func TestRenamedToolsAreServedInsteadAndMentionedAsServed(t *testing.T) {
+	ts := mcpkit.NewToolset()
+	work := func(context.Context, struct{}) (itemOut, error) { return itemOut{}, nil }
+	mcpkit.Read(ts, mcpkit.Tool{Name: "shelf_get", Title: "t", Description: "For more use shelf_get_all, not shelf_get."}, work)
+	mcpkit.Read(ts, mcpkit.Tool{Name: "shelf_get_all", Title: "t", Description: "For one use shelf_get."}, work)
+	ts.Rename(map[string]string{"shelf_get": "old_get", "shelf_none": "old_none"})
+	list, err := mcptest.Connect(t, ts, mcpkit.Options{}, nil).ListTools(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, list.Tools, 2)
+	require.Equal(t, "old_get", list.Tools[0].Name)
+	require.Equal(t, "For more use shelf_get_all, not old_get.", list.Tools[0].Description)
+	require.Equal(t, "shelf_get_all", list.Tools[1].Name)
+	require.Equal(t, "For one use old_get.", list.Tools[1].Description)
+}
+
 func TestAnswersAndErrorsAsAModelReadsThem(t *testing.T) {
 	var log bytes.Buffer
 	s := mcptest.Connect(t, newShelf().toolset(), mcpkit.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nil)

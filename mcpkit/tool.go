@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -135,6 +136,24 @@ func (ts *Toolset) add(t *tool) {
 		panic(fmt.Sprintf("tool %s is registered twice", t.Name))
 	}
 	ts.tools[t.Name] = t
+}
+
+// mention is a tool's name in a text.
+var mention = regexp.MustCompile(`\b[a-z][a-z0-9]*(_[a-z0-9]+)+\b`)
+
+// Rename serves tools under other names, for clients that were written for
+// those of another server: names maps ours to theirs. What descriptions say of
+// other tools follows.
+func (ts *Toolset) Rename(names map[string]string) {
+	replace := func(text string) string {
+		return mention.ReplaceAllStringFunc(text, func(word string) string { return cmp.Or(names[word], word) })
+	}
+	old := ts.tools
+	ts.tools = map[string]*tool{}
+	for _, t := range old {
+		t.Name, t.Description, t.Narrow = replace(t.Name), replace(t.Description), replace(t.Narrow)
+		ts.add(t)
+	}
 }
 
 // served lists the tools of one access mode, by name.

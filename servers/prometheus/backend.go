@@ -27,6 +27,7 @@ type Config struct {
 	Prometheus   Endpoint // or anything that speaks its query API, such as Thanos or Mimir
 	Alertmanager Endpoint // none if its URL is empty
 	UserAgent    string   // what their access logs call us
+	Names        Names    // of the tools; ours if empty
 }
 
 // Endpoint is one server and how to reach it.

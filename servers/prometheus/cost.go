@@ -22,17 +22,18 @@ const maxRequests = 4
 // cost is what evaluating an expression makes Prometheus read.
 type cost struct {
 	selections  []selection
-	evaluations int   // steps of a range query, 1 of an instant one
-	series      []int // that each selector has now; nil if nobody counted
+	evaluations int           // steps of a range query, 1 of an instant one
+	interval    time.Duration // between samples
+	series      []int         // that each selector has now; nil if nobody counted
 }
 
 func costOf(expr parser.Expr, evaluations int) cost {
-	return cost{selections: selections(expr), evaluations: max(1, evaluations)}
+	return cost{selections: selections(expr), evaluations: max(1, evaluations), interval: assumedScrapes}
 }
 
 // perSeries is how many samples are read of one series of a selector.
 func (c cost) perSeries(s selection) float64 {
-	return max(1, float64(s.window)/float64(assumedScrapes)) * s.reads * float64(c.evaluations)
+	return max(1, float64(s.window)/float64(c.interval)) * s.reads * float64(c.evaluations)
 }
 
 // doubtful reports whether expression and range alone leave open that the query

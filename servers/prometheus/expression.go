@@ -3,6 +3,7 @@ package prometheus
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func hint(expr string, err error) string {
 	case strings.Contains(text, "unknown function with name"):
 		_, name, _ := strings.Cut(text, `name "`)
 		name, _, _ = strings.Cut(name, `"`)
-		return nearest(name, functionNames())
+		return nearest(name, slices.Sorted(maps.Keys(parser.Functions)))
 	case strings.Contains(text, "expected type range vector"):
 		return "; give the selector a range, such as [5m]"
 	case strings.Contains(text, "expected type instant vector"), strings.Contains(text, "ranges only allowed for vector selectors"):
@@ -71,10 +72,17 @@ func hint(expr string, err error) string {
 		return "; values compare with == and !=, labels match with =, !=, =~ and !~ inside {...}"
 	case strings.ContainsAny(expr, "“”‘’"):
 		return `; write plain quotes " or '`
+	case strings.Contains(text, "in label matching, expected string"):
+		return `; quote the value, as in {job="web"}`
+	case strings.Contains(text, "in grouping opts"):
+		return "; write the labels in brackets, as in by (job)"
+	case strings.Contains(text, "unexpected character: '&'"), strings.Contains(text, "unexpected character: '|'"):
+		return "; sets combine with and, or and unless"
 	case strings.Contains(text, "unexpected identifier"):
-		if word := lastWord(text); word != "" {
-			return nearest(word, slices.Concat(functionNames(), keywords()))
+		if near := nearest(lastWord(text), keywords()); near != "" && len(lastWord(text)) > 3 {
+			return near
 		}
+		return "; two expressions need an operator between them"
 	}
 	return ""
 }
@@ -93,15 +101,6 @@ func lastWord(text string) string {
 		return ""
 	}
 	return parts[len(parts)-2]
-}
-
-func functionNames() []string {
-	var out []string
-	for name := range parser.Functions {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // keywords are the aggregations and operators that are words.

@@ -1,113 +1,85 @@
 package prometheus
 
 import (
-	"maps"
-	"slices"
-	"strconv"
-	"strings"
+	"cmp"
+	"context"
+	"fmt"
 
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
-// selector writes a series as PromQL reads it back: up{job="web"}, and
-// {"my.metric", a="b"} where a name needs quotes. A series without labels is {}.
-func selector(m model.Metric) string {
-	var parts []string
-	name := string(m[model.MetricNameLabel])
-	bare := name == "" || model.LegacyValidation.IsValidMetricName(name)
-	if !bare {
-		parts = append(parts, strconv.Quote(name))
-		name = ""
-	}
-	for _, l := range slices.Sorted(maps.Keys(m)) {
-		if l != model.MetricNameLabel {
-			parts = append(parts, labelName(string(l))+"="+strconv.Quote(string(m[l])))
-		}
-	}
-	if len(parts) == 0 && name != "" {
-		return name
-	}
-	return name + "{" + strings.Join(parts, ", ") + "}"
+var series = mcpkit.Tool{
+	Name:        "prometheus_series",
+	Title:       "List series",
+	Description: "Label sets of selected series, without values: what exists, and how many.",
+	Narrow:      "select more closely, or lower limit",
 }
 
-// labelName quotes a label name where PromQL needs it.
-func labelName(l string) string {
-	if model.LegacyValidation.IsValidLabelName(l) {
-		return l
-	}
-	return strconv.Quote(l)
+type SeriesIn struct {
+	Scope
+	Limit int `json:"limit,omitempty" jsonschema:"most series; 100 if absent"`
 }
 
-// common returns the labels that all series have with the same value; the
-// labels of a single series are its own.
-func common(metrics []model.Metric) model.Metric {
-	out := model.Metric{}
-	if len(metrics) < 2 {
-		return out
-	}
-	maps.Copy(out, metrics[0])
-	for _, m := range metrics[1:] {
-		for l, v := range out {
-			if m[l] != v {
-				delete(out, l)
-			}
-		}
-	}
-	return out
+func (SeriesIn) Constrain(p mcpkit.Properties) {
+	limits(p)
+	p["match"].MinItems = new(1)
 }
 
-// tabulate makes a table with one row per series: its labels, then its cells,
-// which columns name. The labels that all series share are returned apart, as a
-// selector, empty if there are none. Each other label is a column, unless so
-// many series lack it that one column of selectors is shorter.
-func tabulate(metrics []model.Metric, columns []string, cells [][]string) (same string, t mcpkit.Table) {
-	shared := common(metrics)
-	if len(shared) > 0 {
-		same = selector(shared)
-	}
-	names := varying(metrics, shared)
-	t = mcpkit.Table{Columns: slices.Concat(names, columns), Rows: [][]string{}}
-	wide, narrow := 0, 0
-	for _, m := range metrics {
-		for _, l := range names {
-			wide += len(m[model.LabelName(l)]) + len(`"",`)
-		}
-		narrow += len(selector(without(m, shared))) + len(`"",`)
-	}
-	if len(metrics) < 2 || wide > narrow {
-		names, t.Columns = nil, slices.Concat([]string{"series"}, columns)
-	}
-	for i, m := range metrics {
-		row := make([]string, 0, len(t.Columns))
-		for _, l := range names {
-			row = append(row, string(m[model.LabelName(l)]))
-		}
-		if names == nil {
-			row = append(row, selector(without(m, shared)))
-		}
-		t.Rows = append(t.Rows, append(row, cells[i]...))
-	}
-	return same, t
+type SeriesOut struct {
+	Total   int      `json:"total,omitempty" jsonschema:"series there are"`
+	Notes   []string `json:"notes,omitempty" jsonschema:"why there are none, and Prometheus's own remarks"`
+	Instead []string `json:"instead,omitempty" jsonschema:"queries that say which series there are"`
+	Same    string   `json:"same,omitempty" jsonschema:"labels that all series have"`
+	mcpkit.Left
+	Series mcpkit.Table `json:"series,omitzero" jsonschema:"one row per series"`
 }
 
-// varying are the labels, sorted, that the series have beside the shared ones.
-func varying(metrics []model.Metric, shared model.Metric) []string {
-	set := map[string]bool{}
-	for _, m := range metrics {
-		for l := range m {
-			if _, ok := shared[l]; !ok {
-				set[string(l)] = true
-			}
-		}
+func (b *Backend) series(ctx context.Context, in SeriesIn) (SeriesOut, error) {
+	var out SeriesOut
+	match, from, to, err := b.selectors(in.Scope)
+	if err != nil {
+		return out, err
 	}
-	return slices.Sorted(maps.Keys(set))
+	if len(match) == 0 {
+		return out, mcpkit.Errorf(mcpkit.Invalid, `match is required: selectors such as up{job="web"}`)
+	}
+	c, err := b.prometheus()
+	if err != nil {
+		return out, err
+	}
+	limit := cmp.Or(in.Limit, 100)
+	t := tally{keep: limit + 1}
+	found, warnings, infos, err := c.Series(withTally(ctx, &t), match, from, to, promv1.WithLimit(uint64(limit+1)))
+	if err != nil {
+		return out, translate(err, "list series")
+	}
+	out.Notes = append(said(warnings, infos), b.whyNoRows(ctx, len(found), match, to)...)
+	var metrics []model.Metric
+	for _, labels := range found[:min(limit, len(found))] {
+		metrics = append(metrics, model.Metric(labels))
+	}
+	if out.Total = len(found); out.Total > limit {
+		b.tooMany(ctx, &out, match, metrics, t.total, limit, in)
+	}
+	if len(metrics) > 0 {
+		out.Same, out.Series = tabulate(metrics, nil, make([][]string, len(metrics)))
+	}
+	return out, nil
 }
 
-func without(m, shared model.Metric) model.Metric {
-	out := maps.Clone(m)
-	for l := range shared {
-		delete(out, l)
+// tooMany says how many series there are when they are not all shown.
+func (b *Backend) tooMany(ctx context.Context, out *SeriesOut, match []string, shownOf []model.Metric, counted, limit int, in SeriesIn) {
+	out.Total = 0
+	if counted > limit+1 {
+		out.Total = counted
 	}
-	return out
+	if expr, err := b.parse(match[0]); err == nil && len(match) == 1 {
+		out.Total, out.Instead = b.narrower(ctx, expr, shownOf, out.Total, b.moment(in.End))
+	}
+	out.Truncated, out.LeftOut = true, shown(limit, out.Total)
+	if len(out.Instead) == 0 {
+		out.LeftOut = fmt.Sprintf("the first %d series shown, there are more; select more closely", limit)
+	}
 }

@@ -12,4 +12,11 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 // Register adds every tool of this server to the crib.
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, query, b.query)
+	mcpkit.Read(ts, queryRange, b.queryRange)
+	mcpkit.Read(ts, labelNames, b.labelNames)
+	mcpkit.Read(ts, labelValues, b.labelValues)
+	mcpkit.Read(ts, series, b.series)
+	mcpkit.Read(ts, metricMetadata, b.metricMetadata)
+	mcpkit.Read(ts, explainQuery, b.explainQuery)
+	b.cfg.Names.apply(ts)
 }

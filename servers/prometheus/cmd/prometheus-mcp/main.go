@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	cfg := prometheus.Config{UserAgent: "prometheus-mcp/" + mcpkit.BuildVersion()}
+	cfg := prometheus.Config{UserAgent: "prometheus-mcp/" + mcpkit.BuildVersion(), Names: prometheus.NamesToolcrib}
 	mcpkit.Main(mcpkit.Program{
 		Name:    "prometheus-mcp",
 		Summary: "Serves one Prometheus and its Alertmanager to MCP clients: read tools first, writes behind a person.",
@@ -20,6 +20,7 @@ func main() {
 			f.StringVar(&cfg.Prometheus.HTTPConfig, "prometheus-http-config", "", "Prometheus HTTP client configuration `file`: basic_auth, authorization, oauth2, tls_config, http_headers")
 			f.StringVar(&cfg.Alertmanager.URL, "alertmanager-url", "", "`URL` of Alertmanager; without one its tools say that there is none")
 			f.StringVar(&cfg.Alertmanager.HTTPConfig, "alertmanager-http-config", "", "the same `file` format, for Alertmanager")
+			f.Var(&cfg.Names, "names", "how tools are called: `toolcrib`, or kagent for the names of its older tool server")
 		},
 		Register: func(ts *mcpkit.Toolset) error {
 			prometheus.Register(ts, prometheus.New(cfg))

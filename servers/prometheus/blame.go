@@ -1,0 +1,168 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/toolcrib/toolcrib/mcpkit"
+)
+
+const (
+	maxNames  = 20_000    // metric names looked through for a near one
+	longPast  = 30 * day  // how far back a metric is looked for
+	maxValues = 10        // values of a label that are listed
+	lookback  = time.Hour // how far back label values are looked for at one instant
+)
+
+// blame explains why a selector has no series: which matcher removes them, or
+// that there is no such metric, or none any more.
+func (l *look) blame(ctx context.Context, vs *parser.VectorSelector) ([]string, error) {
+	shifted := *l
+	shifted.from, shifted.to = l.from.Add(-vs.OriginalOffset), l.to.Add(-vs.OriginalOffset)
+	why, err := shifted.blameMatchers(ctx, vs.LabelMatchers)
+	l.left = shifted.left
+	return why, err
+}
+
+func (l *look) blameMatchers(ctx context.Context, all []*labels.Matcher) ([]string, error) {
+	var guilty []string
+	for i, m := range all {
+		rest := slices.Delete(slices.Clone(all), i, i+1)
+		if m.Name == labels.MetricName || !selects(rest) {
+			continue
+		}
+		some, err := l.first(ctx, matcherText(rest))
+		if err != nil {
+			return nil, err
+		}
+		if some != nil {
+			guilty = append(guilty, l.tellMatcher(ctx, m, rest))
+		}
+	}
+	name := fixedName(all)
+	switch {
+	case len(guilty) > 0:
+		return guilty, nil
+	case name == "":
+		return []string{fmt.Sprintf("no series match %s", matcherText(all))}, nil
+	}
+	bare := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name)}
+	some, err := l.first(ctx, matcherText(bare))
+	switch {
+	case err != nil:
+		return nil, err
+	case some != nil:
+		return []string{fmt.Sprintf("%s has series, but none that match %s; one is %s", name, matcherText(all), selector(some.Metric))}, nil
+	}
+	return l.blameName(ctx, name, matcherText(bare))
+}
+
+// selects reports whether matchers are a selector Prometheus accepts.
+func selects(ms []*labels.Matcher) bool {
+	return slices.ContainsFunc(ms, func(m *labels.Matcher) bool { return !m.Matches("") })
+}
+
+// tellMatcher says that a matcher leaves nothing of the series the rest select,
+// and what it could match.
+func (l *look) tellMatcher(ctx context.Context, m *labels.Matcher, rest []*labels.Matcher) string {
+	text := fmt.Sprintf("no series of %s has %s", matcherText(rest), m)
+	values, err := l.values(ctx, m.Name, matcherText(rest))
+	switch {
+	case err != nil:
+		return text
+	case len(values) == 0:
+		return text + "; they have no label " + m.Name
+	case m.Type == labels.MatchEqual && slices.Contains(values, m.Value):
+		last, err := l.lastSeen(ctx, matcherText(append(slices.Clone(rest), m)))
+		if err != nil || last.IsZero() {
+			return text + " at that time"
+		}
+		return fmt.Sprintf("%s at that time: the last sample is of %s (%s earlier); it is %s", text, instant(last), span(l.to.Sub(last)), some(slices.DeleteFunc(values, func(v string) bool { return v == m.Value })))
+	}
+	if near := mcpkit.Nearest(m.Value, values); len(near) > 0 {
+		return fmt.Sprintf("%s; the nearest of %d values are %s", text, len(values), strings.Join(near, ", "))
+	}
+	return fmt.Sprintf("%s; it is %s", text, some(values))
+}
+
+// some lists the first values and says how many there are.
+func some(values []string) string {
+	if len(values) <= maxValues {
+		return strings.Join(values, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(values[:maxValues], ", "), len(values)-maxValues)
+}
+
+// values are those a label has in the series of a selector.
+func (l *look) values(ctx context.Context, label, of string) ([]string, error) {
+	c, err := l.b.prometheus()
+	if err != nil {
+		return nil, err
+	}
+	from := l.from
+	if from.Equal(l.to) {
+		from = from.Add(-lookback)
+	}
+	t := tally{keep: maxNames}
+	var match []string
+	if of != "" {
+		match = []string{of}
+	}
+	found, _, _, err := c.LabelValues(withTally(ctx, &t), label, match, from, l.to)
+	var out []string
+	for _, v := range found {
+		out = append(out, string(v))
+	}
+	return out, translate(err, "list the values of "+label)
+}
+
+// blameName tells of a metric that has no series: whether it had some, or
+// which names are near.
+func (l *look) blameName(ctx context.Context, name, bare string) ([]string, error) {
+	last, err := l.lastSeen(ctx, bare)
+	switch {
+	case err != nil:
+		return nil, err
+	case !last.IsZero():
+		return []string{fmt.Sprintf("%s has no series at that time: its last sample is of %s (%s earlier)", name, instant(last), span(l.to.Sub(last)))}, nil
+	}
+	text := fmt.Sprintf("there is no metric %s", name)
+	names, err := l.values(ctx, labels.MetricName, "")
+	if err != nil {
+		return []string{text}, nil // the names are a help, not the answer
+	}
+	if near := mcpkit.Nearest(name, names); len(near) > 0 {
+		return []string{text + "; the nearest names are " + strings.Join(near, ", ")}, nil
+	}
+	return []string{text + "; search names with prometheus_metric_metadata"}, nil
+}
+
+// windows are those in which the last sample of a metric is looked for, each
+// with the resolution of a look.
+var windows = []struct{ over, step time.Duration }{{time.Hour, time.Minute}, {day, 5 * time.Minute}, {longPast, 2 * time.Hour}}
+
+// lastSeen is when a selector had its last sample; zero if never in longPast.
+func (l *look) lastSeen(ctx context.Context, bare string) (time.Time, error) {
+	c, err := l.b.prometheus()
+	if err != nil {
+		return time.Time{}, err
+	}
+	t := tally{keep: 1}
+	past, _, _, err := c.Series(withTally(ctx, &t), []string{bare}, l.to.Add(-longPast), l.to)
+	if err != nil || len(past) == 0 {
+		return time.Time{}, translate(err, "look for the metric's past")
+	}
+	for _, w := range windows {
+		at, ok, err := l.b.figure(ctx, fmt.Sprintf("max(max_over_time(timestamp(%s)[%s:%s]))", bare, span(w.over), span(w.step)), l.to)
+		if err != nil || ok {
+			return model.TimeFromUnixNano(int64(at * 1e9)).Time(), err
+		}
+	}
+	return time.Time{}, nil
+}
