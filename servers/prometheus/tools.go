@@ -19,4 +19,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, metricMetadata, b.metricMetadata)
 	mcpkit.Read(ts, explainQuery, b.explainQuery)
 	b.cfg.Names.apply(ts)
+	mcpkit.Read(ts, alertmanagerAlerts, b.alertmanagerAlerts)
+	mcpkit.Read(ts, silences, b.silences)
+	mcpkit.Read(ts, explainRoute, b.explainRoute)
 }

@@ -1,0 +1,225 @@
+package prometheus
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/toolcrib/toolcrib/mcpkit"
+)
+
+var explainRoute = mcpkit.Tool{
+	Name:        "alertmanager_explain_route",
+	Title:       "Explain an alert's route",
+	Description: "Who is notified of an alert, when, through which routes, or what mutes it: inhibition, silence, time interval. From the configuration Alertmanager runs with; for alerts that fire and ones that might.",
+	Narrow:      "give more labels",
+}
+
+type ExplainRouteIn struct {
+	Labels map[string]string `json:"labels" jsonschema:"such as {\"alertname\": \"CoreDown\"}; held alerts that have them are explained, else these labels"`
+	Exact  bool              `json:"exact,omitempty" jsonschema:"these labels alone, as if such an alert fired"`
+}
+
+type ExplainRouteOut struct {
+	Verdict string `json:"verdict" jsonschema:"who is notified, or what keeps everybody from it"`
+	Alert   string `json:"alert" jsonschema:"which alert this is about, and whether it fires"`
+	mcpkit.Left
+	MutedBy   []string     `json:"muted_by,omitempty" jsonschema:"silences and inhibitions"`
+	Receivers mcpkit.Table `json:"receivers,omitzero" jsonschema:"one row per route that notifies"`
+	Path      mcpkit.Table `json:"path,omitzero" jsonschema:"the routes that were tried, in their order"`
+	Others    mcpkit.Table `json:"others,omitzero" jsonschema:"alerts with these labels that fare otherwise"`
+	Notes     []string     `json:"notes,omitempty" jsonschema:"what could not be read, and routes that no alert can reach"`
+}
+
+const (
+	shownMisses = 12 // routes that do not match
+	shownOthers = 20
+	shownDead   = 5
+)
+
+func (b *Backend) explainRoute(ctx context.Context, in ExplainRouteIn) (ExplainRouteOut, error) {
+	wanted := model.LabelSet{}
+	for name, value := range in.Labels {
+		wanted[model.LabelName(name)] = model.LabelValue(value)
+	}
+	if len(wanted) == 0 {
+		return ExplainRouteOut{}, mcpkit.Errorf(mcpkit.Invalid, `labels is empty; give an alert's labels, such as {"alertname": "CoreDown", "severity": "critical"}`)
+	}
+	v, err := b.view(ctx)
+	if err != nil {
+		return ExplainRouteOut{}, err
+	}
+	about := []heldAlert{{labels: wanted}}
+	if having := slices.DeleteFunc(slices.Clone(v.held), func(a heldAlert) bool { return !has(a.labels, wanted) }); !in.Exact && len(having) > 0 {
+		about = having
+	} else if same := slices.IndexFunc(v.held, func(a heldAlert) bool { return a.labels.Equal(wanted) }); same >= 0 {
+		about = v.held[same : same+1]
+	}
+	var fates []*fate
+	for _, a := range about {
+		f, err := v.explain(a)
+		if err != nil {
+			return ExplainRouteOut{}, err
+		}
+		fates = append(fates, f)
+	}
+	slices.SortStableFunc(fates, func(x, y *fate) int { return cmp.Compare(x.rank(), y.rank()) })
+	out := fates[0].answer(v)
+	out.addOthers(fates)
+	out.addNotes(v)
+	return out, nil
+}
+
+// has reports whether l has all of wanted; an empty value stands for no label.
+func has(l, wanted model.LabelSet) bool {
+	for name, value := range wanted {
+		if l[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// view is Alertmanager at one moment: what it was told to do, and what it holds.
+type view struct {
+	*routing
+	held     []heldAlert
+	silences []heldSilence
+	now      time.Time
+}
+
+func (b *Backend) view(ctx context.Context) (*view, error) {
+	v := &view{now: b.now()}
+	err := mcpkit.Together(ctx, 3,
+		func(ctx context.Context) (err error) { v.routing, err = b.routing(ctx); return err },
+		func(ctx context.Context) (err error) { v.held, err = b.heldAlerts(ctx, nil); return err },
+		func(ctx context.Context) (err error) { v.silences, err = b.heldSilences(ctx); return err },
+	)
+	return v, err
+}
+
+// fate is what becomes of one alert.
+type fate struct {
+	alert      heldAlert
+	fires      bool
+	ends       []*route
+	tried      []step
+	inhibited  []inhibition
+	silenced   []heldSilence
+	quiet      map[*route]string // time intervals that mute it
+	differs    []string          // where Alertmanager itself says otherwise
+	unroutable bool              // the tree could not be read
+}
+
+func (v *view) explain(a heldAlert) (*fate, error) {
+	f := &fate{alert: a, fires: a.fingerprint != "", quiet: map[*route]string{}}
+	f.inhibited = v.inhibitions(a.labels, v.held)
+	for _, s := range v.silences {
+		if s.state == silenceActive && s.matchers.Matches(a.labels) {
+			f.silenced = append(f.silenced, s)
+		}
+	}
+	switch {
+	case v.root != nil:
+		f.ends, f.tried = v.root.walk(a.labels)
+	case f.fires:
+		f.unroutable = true
+		for _, name := range a.receivers {
+			f.ends = append(f.ends, &route{receiver: name, path: "?"})
+		}
+	default:
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the routes cannot be followed: %s", strings.Join(v.unread, "; "))
+	}
+	for _, r := range f.ends {
+		if by := v.quiet(r, v.now); by != "" {
+			f.quiet[r] = by
+		}
+	}
+	f.compare()
+	return f, nil
+}
+
+// compare holds what was worked out against what Alertmanager says of an alert
+// it holds.
+func (f *fate) compare() {
+	if !f.fires || f.unroutable {
+		return
+	}
+	var receivers, silences []string
+	for _, r := range f.ends {
+		receivers = append(receivers, r.receiver)
+	}
+	for _, s := range f.silenced {
+		silences = append(silences, s.id)
+	}
+	differ := func(what string, ours, theirs []string) {
+		ours, theirs = slices.Sorted(slices.Values(ours)), slices.Sorted(slices.Values(theirs))
+		if ours, theirs = slices.Compact(ours), slices.Compact(theirs); !slices.Equal(ours, theirs) {
+			f.differs = append(f.differs, fmt.Sprintf("Alertmanager itself says %s %s", what, cmp.Or(strings.Join(theirs, ", "), "none")))
+		}
+	}
+	differ("its receivers are", receivers, f.alert.receivers)
+	differ("it is silenced by", silences, f.alert.silencedBy)
+	if (len(f.inhibited) > 0) != (len(f.alert.inhibitedBy) > 0) {
+		f.differs = append(f.differs, "Alertmanager itself says it is inhibited by "+cmp.Or(strings.Join(f.alert.inhibitedBy, ", "), "none"))
+	}
+}
+
+// rank puts the alerts somebody is told of before the others.
+func (f *fate) rank() int {
+	switch {
+	case len(f.inhibited)+len(f.silenced) > 0:
+		return 2
+	case len(f.quiet) == len(f.ends):
+		return 1
+	}
+	return 0
+}
+
+// addOthers lists the alerts that fare otherwise than the first.
+func (out *ExplainRouteOut) addOthers(fates []*fate) {
+	first, alike := out.Verdict, 0
+	var rows [][]string
+	for _, f := range fates[1:] {
+		if v := f.verdict(nil); v != fates[0].verdict(nil) {
+			rows = append(rows, []string{f.alert.String(), v})
+		} else {
+			alike++
+		}
+	}
+	out.Verdict = first
+	if alike > 0 {
+		out.Alert += fmt.Sprintf("; so do %d more alerts with these labels", alike)
+	}
+	shown, cut := mcpkit.FirstN(rows, 0, shownOthers)
+	if len(shown) > 0 {
+		out.Others = mcpkit.Table{Columns: []string{"alert", "verdict"}, Rows: shown}
+	}
+	if cut {
+		out.leave(fmt.Sprintf("%d more alerts with these labels; %s", len(rows)-len(shown), explainRoute.Narrow))
+	}
+}
+
+func (out *ExplainRouteOut) addNotes(v *view) {
+	out.Notes = append(out.Notes, v.unread...)
+	if v.root == nil {
+		return
+	}
+	dead := v.root.dead(nil)
+	out.Notes = append(out.Notes, dead[:min(shownDead, len(dead))]...)
+	if over := len(dead) - shownDead; over > 0 {
+		out.leave(fmt.Sprintf("%d more routes that no alert can reach", over))
+	}
+}
+
+// leave says what the answer leaves out.
+func (out *ExplainRouteOut) leave(what string) {
+	if out.Truncated = true; out.LeftOut != "" {
+		what = out.LeftOut + "; " + what
+	}
+	out.LeftOut = what
+}
