@@ -28,6 +28,10 @@ func (w When) Time(now time.Time) time.Time {
 	return w.at
 }
 
+// Duration returns the duration the argument was written as, for one that means
+// a time ahead; false when it was written as a time.
+func (w When) Duration() (time.Duration, bool) { return w.ago, w.set && w.at.IsZero() }
+
 // Ago returns a When that lies d before now.
 func Ago(d time.Duration) When { return When{ago: d, set: true} }
 

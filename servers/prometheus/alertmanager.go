@@ -153,20 +153,17 @@ func addMutes(held []heldAlert, groups models.AlertGroups) {
 	}
 }
 
-// labelText writes labels the way Alertmanager does, the alert's name first.
+// labelText writes an alert's labels as PromQL would, its name in the place of
+// the metric's.
 func labelText(l model.LabelSet) string {
-	var rest []string
+	m := model.Metric{}
 	for name, value := range l {
-		if name != model.AlertNameLabel {
-			rest = append(rest, fmt.Sprintf("%s=%q", name, value))
+		if name == model.AlertNameLabel {
+			name = model.MetricNameLabel
 		}
+		m[name] = value
 	}
-	slices.Sort(rest)
-	name := string(l[model.AlertNameLabel])
-	if len(rest) == 0 {
-		return cmp.Or(name, "{}")
-	}
-	return name + "{" + strings.Join(rest, ", ") + "}"
+	return selector(m)
 }
 
 // translateAlertmanager turns what Alertmanager, or the way to it, said into an

@@ -28,6 +28,8 @@ type Config struct {
 	Alertmanager Endpoint // none if its URL is empty
 	UserAgent    string   // what their access logs call us
 	Names        Names    // of the tools; ours if empty
+
+	MaxSilence time.Duration // the longest a silence may last; [DefaultMaxSilence] if 0
 }
 
 // Endpoint is one server and how to reach it.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
@@ -53,14 +54,8 @@ func (b *Backend) explainRoute(ctx context.Context, in ExplainRouteIn) (ExplainR
 	if err != nil {
 		return ExplainRouteOut{}, err
 	}
-	about := []heldAlert{{labels: wanted}}
-	if having := slices.DeleteFunc(slices.Clone(v.held), func(a heldAlert) bool { return !has(a.labels, wanted) }); !in.Exact && len(having) > 0 {
-		about = having
-	} else if same := slices.IndexFunc(v.held, func(a heldAlert) bool { return a.labels.Equal(wanted) }); same >= 0 {
-		about = v.held[same : same+1]
-	}
 	var fates []*fate
-	for _, a := range about {
+	for _, a := range b.meant(ctx, wanted, in.Exact, v.held) {
 		f, err := v.explain(a)
 		if err != nil {
 			return ExplainRouteOut{}, err
@@ -72,6 +67,69 @@ func (b *Backend) explainRoute(ctx context.Context, in ExplainRouteIn) (ExplainR
 	out.addOthers(fates)
 	out.addNotes(v)
 	return out, nil
+}
+
+// meant returns the alerts that labels stand for: one that is held and has just
+// these, all that are held and have these among others, or else those that the
+// rule of that name would send.
+func (b *Backend) meant(ctx context.Context, wanted model.LabelSet, exact bool, held []heldAlert) []heldAlert {
+	if same := slices.IndexFunc(held, func(a heldAlert) bool { return a.labels.Equal(wanted) }); same >= 0 {
+		return held[same : same+1]
+	}
+	if exact {
+		return []heldAlert{{labels: wanted}}
+	}
+	if having := slices.DeleteFunc(slices.Clone(held), func(a heldAlert) bool { return !has(a.labels, wanted) }); len(having) > 0 {
+		return having
+	}
+	if ruled := b.ruled(ctx, wanted); len(ruled) > 0 {
+		return ruled
+	}
+	return []heldAlert{{labels: wanted}}
+}
+
+// ruled returns what the alerting rules of a name would send: the labels of
+// their pending alerts, or those the rule sets itself. Prometheus need not
+// answer for this: without it the labels stand as they were given.
+func (b *Backend) ruled(ctx context.Context, wanted model.LabelSet) []heldAlert {
+	c, err := b.prometheus()
+	if err != nil || wanted[model.AlertNameLabel] == "" {
+		return nil
+	}
+	all, err := c.Rules(ctx, nil)
+	if err != nil {
+		return nil
+	}
+	var out []heldAlert
+	add := func(from model.LabelSet) {
+		l := model.LabelSet{model.AlertNameLabel: wanted[model.AlertNameLabel]}
+		for name, value := range from {
+			if !strings.Contains(string(value), "{{") { // its value shows when it fires
+				l[name] = value
+			}
+		}
+		for name, value := range wanted {
+			l[name] = value
+		}
+		if !slices.ContainsFunc(out, func(a heldAlert) bool { return a.labels.Equal(l) }) {
+			out = append(out, heldAlert{labels: l})
+		}
+	}
+	for _, g := range all.Groups {
+		for _, r := range g.Rules {
+			rule, ok := r.(promv1.AlertingRule)
+			if !ok || rule.Name != string(wanted[model.AlertNameLabel]) {
+				continue
+			}
+			for _, a := range rule.Alerts {
+				add(a.Labels)
+			}
+			if len(rule.Alerts) == 0 {
+				add(rule.Labels)
+			}
+		}
+	}
+	return out
 }
 
 // has reports whether l has all of wanted; an empty value stands for no label.

@@ -95,7 +95,7 @@ func (f *fate) otherwise() string {
 
 func (f *fate) about() string {
 	if !f.fires {
-		return f.alert.String() + " is not held now; this is what would become of it"
+		return f.alert.String() + " does not fire; this is what would become of it"
 	}
 	return f.alert.String() + " fires since " + f.alert.starts.UTC().Format(time.RFC3339)
 }

@@ -117,18 +117,10 @@ func (r *route) walk(l model.LabelSet) (ends []*route, tried []step) {
 		outcome += "; continue: siblings after it are tried too"
 	}
 	if after > 0 {
-		outcome += fmt.Sprintf("; its last %s not tried", countedVerb(after, "route"))
+		outcome += fmt.Sprintf("; not tried: %s after the match", counted(after, "route"))
 	}
 	tried[0].outcome = outcome
 	return ends, tried
-}
-
-// countedVerb is a number with its noun and the verb that follows it.
-func countedVerb(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun + " is"
-	}
-	return fmt.Sprintf("%d %ss are", n, noun)
 }
 
 func labelIs(l model.LabelSet, name string) string {

@@ -18,8 +18,11 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, series, b.series)
 	mcpkit.Read(ts, metricMetadata, b.metricMetadata)
 	mcpkit.Read(ts, explainQuery, b.explainQuery)
-	b.cfg.Names.apply(ts)
 	mcpkit.Read(ts, alertmanagerAlerts, b.alertmanagerAlerts)
 	mcpkit.Read(ts, silences, b.silences)
 	mcpkit.Read(ts, explainRoute, b.explainRoute)
+	mcpkit.Write(ts, createSilence, b.planCreateSilence, b.createSilence)
+	mcpkit.Write(ts, expireSilence, b.planExpireSilence, b.expireSilence)
+	mcpkit.Write(ts, reload, b.planReload, b.reload)
+	b.cfg.Names.apply(ts)
 }
