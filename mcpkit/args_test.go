@@ -148,6 +148,15 @@ func TestWhenReadsThreeForms(t *testing.T) {
 	absent, err := ParseWhen("")
 	require.NoError(t, err)
 	require.True(t, absent.IsZero())
+	_, ok := absent.Duration()
+	require.False(t, ok)
+	ahead, ok := Ago(2 * time.Hour).Duration()
+	require.True(t, ok)
+	require.Equal(t, 2*time.Hour, ahead)
+	at, err := ParseWhen("2026-01-02T15:04:05Z")
+	require.NoError(t, err)
+	_, ok = at.Duration()
+	require.False(t, ok)
 }
 
 func TestFirstN(t *testing.T) {

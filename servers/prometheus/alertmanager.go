@@ -221,6 +221,7 @@ func receiverNames(ctx context.Context, c *alertmanager.AlertmanagerAPI) ([]stri
 			names = append(names, *r.Name)
 		}
 	}
+	slices.Sort(names)
 	return names, nil
 }
 

@@ -204,6 +204,7 @@ func foldedLabels(alerts []heldAlert) string {
 	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		slices.Sort(values[name])
 		text := strings.Join(values[name][:min(shown, len(values[name]))], "|")
 		if over := len(values[name]) - shown; over > 0 {
 			text += fmt.Sprintf("|(%d more)", over)

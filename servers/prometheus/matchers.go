@@ -113,8 +113,9 @@ func anything(re *syntax.Regexp) bool {
 	case syntax.OpConcat:
 		found := false
 		for _, sub := range re.Sub {
-			found = found || anything(sub)
-			if !anything(sub) && !anyCharacter(sub) && !matchesNothing(sub) {
+			all := anything(sub) // once: it goes as deep as the expression
+			found = found || all
+			if !all && !anyCharacter(sub) && !matchesNothing(sub) {
 				return false
 			}
 		}

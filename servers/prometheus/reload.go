@@ -53,7 +53,7 @@ func (b *Backend) planReload(ctx context.Context, _ ReloadIn) (mcpkit.Plan, erro
 	return mcpkit.Plan{
 		Target: "configuration of Prometheus, " + now.file,
 		Diff:   "~ read again: the configuration file and every rule file it names",
-		Notes:  []string{"Prometheus has no dry run: what the files say shows after the reload. What it refuses changes nothing, but for rule files, of which a part may already count"},
+		Notes:  []string{"Prometheus has no dry run: what the files say shows after the reload. A configuration file it cannot read changes nothing; where a rule file alone is broken, the old rules stay and the rest counts"},
 		Now:    []string{state, counted(len(now.rules), "rule") + " loaded"},
 		Seen:   []string{now.version},
 		State:  now,
@@ -191,11 +191,10 @@ func refusedReload(code int, said string) error {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return wrap(mcpkit.NotFound, cause, "this backend cannot be reloaded over HTTP (%d): Prometheus needs --web.enable-lifecycle; Thanos and Mimir reload by other means", code)
 	case http.StatusInternalServerError:
-		more := ""
 		if strings.Contains(said, "one or more errors occurred") {
-			more = "; which file and line, its log alone says. Parts that were well formed may count already"
+			return wrap(mcpkit.Invalid, cause, "Prometheus refused a part of the new configuration: %s. Which part, its log alone says; often a rule file, and then the old rules stay while the rest of the new configuration counts", said)
 		}
-		return wrap(mcpkit.Invalid, cause, "Prometheus refused the new configuration and goes on with the old one: %s%s", said, more)
+		return wrap(mcpkit.Invalid, cause, "Prometheus refused the new configuration and goes on with the old one: %s", said)
 	}
 	return wrap(mcpkit.Unavailable, cause, "Prometheus did not reload (%d): %s", code, said)
 }

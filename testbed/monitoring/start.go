@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed/build"
@@ -140,9 +141,12 @@ func (s *Stack) startAlertmanager(programs build.Programs, set settings) (*proc.
 func (s *Stack) startPrometheus(programs build.Programs, set settings, o Options) (*proc.Process, error) {
 	args := []string{
 		"--web.listen-address", set.PrometheusAddress, "--config.file", s.path("prometheus.yml"), "--storage.tsdb.path", s.path("data"),
-		"--web.config.file", s.path("web", "web.yml"), "--web.enable-lifecycle", "--web.enable-remote-write-receiver",
+		"--web.config.file", s.path("web", "web.yml"), "--web.enable-remote-write-receiver",
 		"--enable-feature=exemplar-storage", "--rules.alert.resend-delay=5s",
 		"--scrape.discovery-reload-interval=100ms", // else the first scrape takes five seconds more
+	}
+	if !slices.Contains(o.PrometheusArgs, "--no-web.enable-lifecycle") { // a flag may be given once
+		args = append(args, "--web.enable-lifecycle")
 	}
 	return s.procs.Start("prometheus", programs["prometheus"], append(args, o.PrometheusArgs...)...)
 }

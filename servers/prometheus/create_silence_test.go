@@ -1,0 +1,144 @@
+package prometheus
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// silencesOf lists the silences of an author that are not over, read without
+// our tools.
+func silencesOf(t *testing.T, author string) (ids []string) {
+	t.Helper()
+	var all []struct {
+		ID        string
+		CreatedBy string
+		Status    struct{ State string }
+	}
+	require.NoError(t, stack().Get(t.Context(), stack().Alertmanager+"/api/v2/silences", &all))
+	for _, s := range all {
+		if s.CreatedBy == author && s.Status.State != "expired" {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
+	raise(t, []string{"alertname", "Noisy", "severity", "warning", "team", "shop", "queue", "orders", "area", "noisy-1"})
+	done := requireGated(t, gatedWrite{
+		tool: createSilence,
+		args: map[string]any{"matchers": `alertname="Noisy", area=~"noisy-.*"`, "end": "2h", "author": "ada", "comment": "we know"},
+		shown: []string{
+			`silence {alertname="Noisy", area=~"noisy-.*"}`, "+ silence by ada: we know\n+ until 2h from approval\nmutes 1 alert now:\n" +
+				`- Noisy{area="noisy-1", queue="orders", severity="warning", team="shop"} -> shop-orders`,
+			"Now: it would end at 20",
+		},
+		state:  func() string { return fmt.Sprint(len(silencesOf(t, "ada"))) },
+		before: "0",
+		after:  "1",
+		disturb: func() {
+			raise(t, []string{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"})
+		},
+		restore: func() {
+			sendAlerts(t.Context(), t, time.Now().Add(-time.Second), [][]string{{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"}})
+			within(t, time.Minute, "the second alert is over", func() bool { return len(held(t, `alertname="Noisy"`)) == 1 })
+		},
+	})
+	var out CreateSilenceOut
+	done.Into(t, &out)
+	require.Equal(t, silencesOf(t, "ada"), []string{out.ID})
+	t.Cleanup(func() { expire(t.Context(), t, out.ID) })
+	require.Equal(t, "silenced 1 alert", out.Result)
+	require.Equal(t, []string{`Noisy{area="noisy-1", queue="orders", severity="warning", team="shop"} -> shop-orders`}, out.Mutes)
+
+	// What comes now is muted too: Alertmanager says so, and nobody is told.
+	quiet := []string{"alertname", "Noisy", "severity", "warning", "team", "shop", "queue", "orders", "area", "noisy-3", "new", "yes"}
+	raise(t, quiet, []string{"alertname", "After", "severity", "warning", "team", "shop", "queue", "orders", "area", "noisy-3"})
+	require.Equal(t, []string{out.ID}, held(t, `new="yes"`)[0].Status.SilencedBy)
+	within(t, time.Minute, "another alert of the receiver is told", func() bool { return told(t, "shop-orders", "After") })
+	sent, err := stack().Notifications(t.Context())
+	require.NoError(t, err)
+	for _, n := range sent {
+		for _, a := range n.Message.Alerts {
+			require.NotEqual(t, "yes", a.Labels["new"], "%s was told", n.Receiver)
+		}
+	}
+	require.Equal(t, "notifies nobody: silenced by "+out.ID+"; otherwise shop-orders", explained(t, reading(t), quiet...).Verdict)
+	var listed AlertmanagerAlertsOut
+	reading(t).Call("alertmanager_alerts", map[string]any{"matchers": `new="yes"`}).Into(t, &listed)
+	require.Equal(t, "1 alert: 0 active, 1 silenced", listed.Verdict)
+	require.Equal(t, "silence "+out.ID, listed.Alerts.Rows[0][6])
+}
+
+func TestCreateSilenceRefuses(t *testing.T) {
+	p := &person{says: "accept"}
+	s := writing(t, whole(), p)
+	good := map[string]any{"matchers": `alertname="Refused"`, "end": "1h", "author": "bob", "comment": "why"}
+	for _, c := range []struct{ name, value, text string }{
+		{"end", "25h", "invalid: a silence of 1d1h is longer than the 1d allowed here; end it by 20"},
+		{"end", "2001-01-01T00:00:00Z", "invalid: end 2001-01-01T00:00:00Z is not ahead; it is 20"},
+		{"end", "0", "is not ahead"},
+		{"end", "", "invalid: end is empty; say when the silence ends"},
+		{"end", "tomorrow", `invalid: "tomorrow" is not a time`},
+		{"author", " ", "invalid: author is empty; a silence needs matchers, an end, an author and a comment"},
+		{"comment", "", "invalid: comment is empty"},
+		{"matchers", "", "invalid: matchers is empty"},
+		{"matchers", "{}", "invalid: {} matches everything"},
+		{"matchers", `alertname`, "invalid: matchers cannot be read: "},
+		{"matchers", `alertname=~"("`, "invalid: matchers cannot be read: "},
+		{"matchers", `alertname=~".*"`, `invalid: {alertname=~".*"} matches everything, or all but what it names; a silence must name what it mutes`},
+		{"matchers", `severity=~".+", alertname!="x"`, "matches everything"},
+		{"matchers", `alertname!=""`, "matches everything"},
+		{"matchers", `alertname=~"([^x].*|x.*)"`, "matches everything"},
+		{"matchers", `team=""`, "matches everything"},
+	} {
+		args := map[string]any{}
+		for k, v := range good {
+			args[k] = v
+		}
+		args[c.name] = c.value
+		requireRefused(t, s, "alertmanager_create_silence", args, c.text)
+		delete(args, c.name)
+		requireRefused(t, s, "alertmanager_create_silence", args, fmt.Sprintf("invalid: argument %q is required", c.name))
+	}
+	var many [][]string
+	for i := range manyAlerts {
+		many = append(many, []string{"alertname", "Many", "area", "refused", "severity", "odd", "n", fmt.Sprint(i)})
+	}
+	raise(t, many...)
+	good["matchers"] = `alertname=~"[A-Z][a-z]*[A-Za-z]*"`
+	requireRefused(t, s, "alertmanager_create_silence", good, "alerts there are, so they would mute everything; name what is to be muted more narrowly")
+	require.Empty(t, p.asked)
+	require.Empty(t, silencesOf(t, "bob"))
+}
+
+func TestCreateSilenceSaysWhatItWouldNotMute(t *testing.T) {
+	raise(t, []string{"alertname", "Misspelt", "area", "misspelt", "severity", "odd"})
+	p := &person{says: "decline"}
+	b := whole()
+	b.cfg.MaxSilence = 48 * time.Hour
+	s := writing(t, b, p)
+	args := map[string]any{"matchers": `alertname="Mispelt"`, "end": time.Now().Add(40 * time.Hour).UTC().Format(time.RFC3339), "author": "bob", "comment": "why"}
+	s.Call("alertmanager_create_silence", args)
+	require.Contains(t, p.asked[0], "mutes 0 alerts now:")
+	require.Contains(t, p.asked[0], `Note: it mutes nothing now, which may be a typing error: no alert matches alertname="Mispelt"; the nearest values are Misspelt`)
+	require.Contains(t, p.asked[0], "+ until "+args["end"].(string))
+
+	id := silenced(t, `alertname="Misspelt"`)
+	within(t, time.Minute, "it is silenced", func() bool { return len(held(t, `alertname="Misspelt"`)[0].Status.SilencedBy) == 1 })
+	args["matchers"] = `alertname="Misspelt"`
+	s.Call("alertmanager_create_silence", args)
+	require.Contains(t, p.asked[1], `- Misspelt{area="misspelt", severity="odd"} (already suppressed: silence `+id+`)`)
+	require.Contains(t, p.asked[1], "Note: silence "+id+" by tester mutes the same until ")
+	require.NotContains(t, p.asked[1], "receivers that hear")
+
+	args["matchers"] = `area="core"`
+	s.Call("alertmanager_create_silence", args)
+	require.Contains(t, p.asked[2], "-> core, pager")
+	require.Contains(t, p.asked[2], "Note: receivers that hear of no alert any more: ")
+	require.True(t, strings.Contains(p.asked[2], "pager"))
+}

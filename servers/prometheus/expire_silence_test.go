@@ -1,0 +1,62 @@
+package prometheus
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestExpireSilenceIsGatedAndReallyUnmutes(t *testing.T) {
+	raise(t, []string{"alertname", "Woken", "severity", "warning", "team", "shop", "queue", "orders", "area", "woken"})
+	within(t, time.Minute, "it was told once", func() bool { return told(t, "shop-orders", "Woken") })
+	id := silenced(t, `area="woken"`)
+	late := []string{"alertname", "WokenLate", "severity", "warning", "team", "shop", "queue", "orders", "area", "woken"}
+	raise(t, late)
+	within(t, time.Minute, "both are silenced", func() bool {
+		return !slices.ContainsFunc(held(t, `area="woken"`), func(a apiAlert) bool { return len(a.Status.SilencedBy) != 1 })
+	})
+	third := []string{"alertname", "Third", "severity", "odd", "area", "woken"}
+	done := requireGated(t, gatedWrite{
+		tool: expireSilence,
+		args: map[string]any{"id": id},
+		shown: []string{
+			"silence " + id + ` {area="woken"}`, "- active silence by tester until 20", ": on purpose\n2 alerts would notify again:\n" +
+				`+ WokenLate{area="woken", queue="orders", severity="warning", team="shop"} -> shop-orders` + "\n" +
+				`+ Woken{area="woken", queue="orders", severity="warning", team="shop"} -> shop-orders`,
+		},
+		state: func() string {
+			if slices.Contains(silencesOf(t, "tester"), id) {
+				return "active"
+			}
+			return "over"
+		},
+		before:  "active",
+		after:   "over",
+		disturb: func() { raise(t, third) },
+		restore: func() {
+			sendAlerts(t.Context(), t, time.Now().Add(-time.Second), [][]string{third})
+			within(t, time.Minute, "the third alert is over", func() bool { return len(held(t, `area="woken"`)) == 2 })
+		},
+	})
+	require.Contains(t, done.Text, "ended silence "+id+"; 2 alerts may notify again")
+	within(t, time.Minute, "the silenced one is told at last", func() bool { return told(t, "shop-orders", "WokenLate") })
+}
+
+func TestExpireSilenceThatIsNotThere(t *testing.T) {
+	id := silenced(t, `area="none of these"`)
+	p := &person{says: "decline"}
+	s := writing(t, whole(), p)
+	requireRefused(t, s, "alertmanager_expire_silence", map[string]any{"id": id[:len(id)-1] + "x"}, `x"; the nearest ids are `+id)
+	requireRefused(t, s, "alertmanager_expire_silence", map[string]any{"id": "the one of last night"}, id+` {area="none of these"}`)
+	requireRefused(t, s, "alertmanager_expire_silence", map[string]any{}, `invalid: argument "id" is required`)
+	require.Empty(t, p.asked)
+	s.Call("alertmanager_expire_silence", map[string]any{"id": id})
+	require.Contains(t, p.asked[0], "0 alerts would notify again:")
+	expire(t.Context(), t, id)
+	a := s.Call("alertmanager_expire_silence", map[string]any{"id": id})
+	require.False(t, a.IsError, a.Text)
+	require.Regexp(t, "silence "+id+" is over since 20.*; nothing was written", a.Text)
+	require.Len(t, p.asked, 1)
+}
