@@ -28,8 +28,8 @@ const (
 
 type AlertmanagerAlertsIn struct {
 	Matchers string `json:"matchers,omitempty" jsonschema:"such as severity=\"critical\", team=~\"shop|core\""`
-	State    string `json:"state,omitempty"`
-	Receiver string `json:"receiver,omitempty"`
+	State    string `json:"state,omitempty" jsonschema:"suppressed: nobody is notified; both if absent"`
+	Receiver string `json:"receiver,omitempty" jsonschema:"only alerts routed to it"`
 	Limit    int    `json:"limit,omitempty" jsonschema:"most rows; 50 if absent"`
 }
 
