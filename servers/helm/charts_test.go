@@ -44,7 +44,8 @@ func repositoryFile(t testing.TB, pairs ...string) string {
 	var b strings.Builder
 	b.WriteString("apiVersion: \"\"\nrepositories:\n")
 	for i := 0; i < len(pairs); i += 2 {
-		fmt.Fprintf(&b, "- {name: %s, url: %s}\n", pairs[i], pairs[i+1])
+		url, rest, _ := strings.Cut(pairs[i+1], ",")
+		fmt.Fprintf(&b, "- {name: %s, url: %q, %s}\n", pairs[i], url, rest)
 	}
 	path := filepath.Join(t.TempDir(), "repositories.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))

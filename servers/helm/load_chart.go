@@ -29,14 +29,6 @@ type chartName struct {
 	repository, name string
 }
 
-// String is the chart as a caller names it.
-func (n chartName) String() string {
-	if n.archive != "" {
-		return n.archive
-	}
-	return n.repository + "/" + n.name
-}
-
 // pathForm is a chart's name within a repository: in a registry it may have
 // several parts.
 var pathForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)*$`)
@@ -76,9 +68,15 @@ func short(s string) string {
 // loaded is a chart with where it came from.
 type loaded struct {
 	*chart.Chart
-	from    string // for people, such as "web 1.2.0 from repository shop (https://charts.example.com)"
-	digest  string // SHA-256 of its archive, in hexadecimal
-	archive int    // bytes
+	fetched
+	digest string // SHA-256 of its archive, in hexadecimal
+}
+
+// fetched is a chart's archive.
+type fetched struct {
+	archive  []byte
+	from     string    // for people, such as "web 1.2.0 from repository shop (https://charts.example.com)"
+	versions []version // that there are where it came from, newest first; none of a single archive
 }
 
 // loadChart fetches the chart that ref names, in bounded size and time. It is
@@ -91,22 +89,15 @@ func (b *Backend) loadChart(ctx context.Context, ref ChartRef) (*loaded, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*b.cfg.DownloadTimeout) // an index and an archive
 	defer cancel()
-	var archive []byte
-	var from string
-	if name.archive != "" {
-		archive, err = b.readArchive(name.archive)
-		from = name.archive + " of the operator's folder"
-	} else {
-		archive, from, err = b.download(ctx, name, ref.Version)
-	}
+	f, err := b.fetch(ctx, name, ref.Version)
 	if err != nil {
 		return nil, err
 	}
-	c, err := unpack(ctx, archive, from)
+	c, err := unpack(ctx, f.archive, f.from)
 	if err != nil {
 		return nil, err
 	}
-	return &loaded{c, from, digestOf(archive), len(archive)}, nil
+	return &loaded{c, f, digestOf(f.archive)}, nil
 }
 
 // withConfigured adds to an error what could have been named.
@@ -119,32 +110,40 @@ func (b *Backend) withConfigured(err error) error {
 	return &mcpkit.Error{Kind: mcpkit.Invalid, Text: text, Err: err}
 }
 
-// download fetches a chart's archive from its repository.
-func (b *Backend) download(ctx context.Context, name chartName, wanted string) (archive []byte, from string, err error) {
+// fetch gets a chart's archive from where its name says.
+func (b *Backend) fetch(ctx context.Context, name chartName, wanted string) (fetched, error) {
+	if name.archive != "" {
+		archive, err := b.readArchive(name.archive)
+		return fetched{archive: archive, from: name.archive + " of the operator's folder"}, err
+	}
 	r, err := b.repository(name.repository)
 	if err != nil {
-		return nil, "", err
+		return fetched{}, err
 	}
 	if r.isRegistry() {
 		return b.pullChart(ctx, r, name.name, wanted)
 	}
-	e, err := b.entry(ctx, r, name.name)
+	return b.download(ctx, r, name.name, wanted)
+}
+
+// download fetches a chart's archive from a chart repository.
+func (b *Backend) download(ctx context.Context, r *repository, name, wanted string) (fetched, error) {
+	e, err := b.entry(ctx, r, name)
 	if err != nil {
-		return nil, "", err
+		return fetched{}, err
 	}
-	v, err := choose(name.String(), e.versions, wanted)
+	v, err := choose(r.Name+"/"+name, e.versions, wanted)
 	if err != nil {
-		return nil, "", err
+		return fetched{}, err
 	}
-	from = fmt.Sprintf("%s %s from repository %s", name.name, v.version, r)
+	out := fetched{from: fmt.Sprintf("%s %s from repository %s", name, v.version, r), versions: e.versions}
 	if len(v.urls) == 0 {
-		return nil, "", mcpkit.Errorf(mcpkit.Unavailable, "the index of %s names no archive of %s %s", r, name.name, v.version)
+		return fetched{}, mcpkit.Errorf(mcpkit.Unavailable, "the index of %s names no archive of %s %s", r, name, v.version)
 	}
-	archive, err = b.fetchArchive(ctx, r, v, from)
-	if err == nil {
-		err = checkDigest(archive, v.digest, from)
+	if out.archive, err = b.fetchArchive(ctx, r, v, out.from); err != nil {
+		return fetched{}, err
 	}
-	return archive, from, err
+	return out, checkDigest(out.archive, v.digest, out.from)
 }
 
 // entry is one chart in the index of a chart repository.

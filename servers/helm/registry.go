@@ -102,6 +102,13 @@ func (b *Backend) credential(r *repository) (auth.Credential, error) {
 	return store.Get(context.Background(), host)
 }
 
+// answers asks the registry whether it is one and lets us in.
+func (s *stored) answers(ctx context.Context) error {
+	return (&remote.Registry{RepositoryOptions: remote.RepositoryOptions{
+		Client: s.Client, PlainHTTP: s.PlainHTTP, Reference: s.Reference,
+	}}).Ping(ctx)
+}
+
 // tags are the chart's versions as tags, in no order.
 func (s *stored) tags(ctx context.Context) ([]string, error) {
 	var all []string
@@ -118,39 +125,39 @@ func (s *stored) tags(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// pull fetches the archive of one version, and its digest. The manifest is
-// read first, so that nothing larger than allowed is begun.
-func (s *stored) pull(ctx context.Context, tag string) ([]byte, string, error) {
+// pull fetches the archive of one version. The manifest is read first, so that
+// nothing larger than allowed is begun.
+func (s *stored) pull(ctx context.Context, tag string) ([]byte, error) {
 	desc, err := s.Resolve(ctx, tag)
 	if err != nil {
-		return nil, "", s.translate(ctx, err)
+		return nil, s.translate(ctx, err)
 	}
 	if desc.Size > manifestBytes {
-		return nil, "", mcpkit.Errorf(mcpkit.TooLarge, "the manifest of %s has %d bytes", s.what, desc.Size)
+		return nil, mcpkit.Errorf(mcpkit.TooLarge, "the manifest of %s has %d bytes", s.what, desc.Size)
 	}
 	raw, err := content.FetchAll(ctx, s.Manifests(), desc)
 	if err != nil {
-		return nil, "", s.translate(ctx, err)
+		return nil, s.translate(ctx, err)
 	}
 	var manifest ocispec.Manifest
 	if err := json.Unmarshal(raw, &manifest); err != nil {
-		return nil, "", mcpkit.Errorf(mcpkit.Unavailable, "the manifest of %s is not JSON: %w", s.what, err)
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the manifest of %s is not JSON: %w", s.what, err)
 	}
 	i := slices.IndexFunc(manifest.Layers, func(d ocispec.Descriptor) bool {
 		return d.MediaType == registry.ChartLayerMediaType || d.MediaType == registry.LegacyChartLayerMediaType
 	})
 	if i < 0 {
-		return nil, "", mcpkit.Errorf(mcpkit.Invalid, "what registry %s holds as %s is no Helm chart", s.visitor.r, s.what)
+		return nil, mcpkit.Errorf(mcpkit.Invalid, "what registry %s holds as %s is no Helm chart", s.visitor.r, s.what)
 	}
 	layer := manifest.Layers[i]
 	if layer.Size > archiveBytes {
-		return nil, "", mcpkit.Errorf(mcpkit.TooLarge, "%s has %d MiB, more than the %d MiB this server reads", s.what, layer.Size>>20, int64(archiveBytes)>>20)
+		return nil, mcpkit.Errorf(mcpkit.TooLarge, "%s has %d MiB, more than the %d MiB this server reads", s.what, layer.Size>>20, int64(archiveBytes)>>20)
 	}
 	archive, err := content.FetchAll(ctx, s.Blobs(), layer)
 	if err != nil {
-		return nil, "", s.translate(ctx, err)
+		return nil, s.translate(ctx, err)
 	}
-	return archive, layer.Digest.String(), nil
+	return archive, nil
 }
 
 // translate classes what the registry said.
@@ -190,8 +197,7 @@ func (b *Backend) fetchStored(ctx context.Context, from *repository, u *url.URL,
 		return nil, err
 	}
 	defer s.visitor.close()
-	archive, _, err := s.pull(ctx, tag)
-	return archive, err
+	return s.pull(ctx, tag)
 }
 
 // A registry's tags cannot hold the plus sign of a version.
@@ -229,20 +235,21 @@ func (s *stored) versions(ctx context.Context) ([]version, error) {
 }
 
 // pullChart fetches a chart's archive from a registry.
-func (b *Backend) pullChart(ctx context.Context, r *repository, name, wanted string) (archive []byte, from string, err error) {
+func (b *Backend) pullChart(ctx context.Context, r *repository, name, wanted string) (fetched, error) {
 	s, err := b.inRegistry(r, name)
 	if err != nil {
-		return nil, "", err
+		return fetched{}, err
 	}
 	defer s.visitor.close()
-	all, err := s.versions(ctx)
-	if err != nil {
-		return nil, "", err
+	out := fetched{}
+	if out.versions, err = s.versions(ctx); err != nil {
+		return fetched{}, err
 	}
-	v, err := choose(r.Name+"/"+name, all, wanted)
+	v, err := choose(r.Name+"/"+name, out.versions, wanted)
 	if err != nil {
-		return nil, "", err
+		return fetched{}, err
 	}
-	archive, _, err = s.pull(ctx, tagOf(v.version))
-	return archive, fmt.Sprintf("%s %s from registry %s", name, v.version, r), err
+	out.from = fmt.Sprintf("%s %s from registry %s", name, v.version, r)
+	out.archive, err = s.pull(ctx, tagOf(v.version))
+	return out, err
 }

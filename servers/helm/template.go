@@ -108,7 +108,7 @@ func definitions(crds []chart.CRD) []rendered {
 // fill puts the index of all objects and the manifests of those to show into
 // the answer.
 func (o *TemplateOut) fill(all []rendered, notes string, show []string) error {
-	o.Objects.Columns = []string{"kind", "name", "template", "hook"}
+	o.Objects = mcpkit.Table{Columns: []string{"kind", "name", "template", "hook"}}
 	seen, asked := map[string]bool{}, map[string]bool{}
 	var text strings.Builder
 	for _, r := range all {

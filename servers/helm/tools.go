@@ -12,4 +12,7 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getHistory, b.getHistory)
 	mcpkit.Read(ts, template, b.template)
+	mcpkit.Read(ts, showChart, b.showChart)
+	mcpkit.Read(ts, searchCharts, b.searchCharts)
+	mcpkit.Read(ts, listRepositories, b.listRepositories)
 }
