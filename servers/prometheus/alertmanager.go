@@ -174,6 +174,8 @@ func translateAlertmanager(err error, doing string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &known) && known.Kind == mcpkit.TooLarge:
+		return wrap(mcpkit.TooLarge, err, "Alertmanager has more to say than can be read when asked to %s; alertmanager_alerts with matchers asks for less", doing)
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):

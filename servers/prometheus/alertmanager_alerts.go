@@ -49,7 +49,7 @@ func (b *Backend) alertmanagerAlerts(ctx context.Context, in AlertmanagerAlertsI
 	if err != nil {
 		return AlertmanagerAlertsOut{}, err
 	}
-	held, err := b.heldAlerts(ctx, nil)
+	held, err := b.heldAlerts(ctx, ms)
 	if err != nil {
 		return AlertmanagerAlertsOut{}, err
 	}
@@ -58,17 +58,22 @@ func (b *Backend) alertmanagerAlerts(ctx context.Context, in AlertmanagerAlertsI
 			return AlertmanagerAlertsOut{}, err
 		}
 	}
-	all := slices.DeleteFunc(matching(held, ms), func(a heldAlert) bool {
+	all := slices.DeleteFunc(slices.Clone(held), func(a heldAlert) bool {
 		return in.Receiver != "" && !slices.Contains(a.receivers, in.Receiver) ||
 			in.State != "" && a.suppressed() != (in.State == stateSuppressed)
 	})
 	out := AlertmanagerAlertsOut{Verdict: alertCounts(all)}
-	if len(all) == 0 && len(held) > 0 && len(matching(held, ms)) == 0 {
-		out.Verdict += "; " + whyNone(held, ms)
+	if len(held) == 0 && len(ms) > 0 {
+		every, err := b.heldAlerts(ctx, nil)
+		if err != nil {
+			return AlertmanagerAlertsOut{}, err
+		}
+		out.Verdict += "; " + whyNone(every, ms)
 	}
-	rows, cut := mcpkit.FirstN(foldAlerts(all), in.Limit, 50)
+	folded := foldAlerts(all, b.inhibitors(ctx, held))
+	rows, cut := mcpkit.FirstN(folded, in.Limit, 50)
 	if cut {
-		out.Truncated, out.LeftOut = true, fmt.Sprintf("%d less severe rows; %s", len(foldAlerts(all))-len(rows), alertmanagerAlerts.Narrow)
+		out.Truncated, out.LeftOut = true, fmt.Sprintf("%d less severe rows; %s", len(folded)-len(rows), alertmanagerAlerts.Narrow)
 	}
 	if len(rows) > 0 {
 		out.Alerts.Columns = []string{"alert", "severity", "state", "count", "since", "receivers", "suppressed_by", "labels", "summary"}
@@ -118,14 +123,10 @@ type alertRow struct {
 
 // foldAlerts puts alike alerts into one row each, worst first: active before
 // suppressed, then by severity, then the oldest.
-func foldAlerts(alerts []heldAlert) []*alertRow {
-	byName := map[string]string{}
-	for _, a := range alerts {
-		byName[a.fingerprint] = a.name()
-	}
+func foldAlerts(alerts []heldAlert, names map[string]string) []*alertRow {
 	folded := map[[4]string]*alertRow{}
 	for _, a := range alerts {
-		r := alertRow{severity: string(a.labels["severity"]), state: stateActive, suppressedBy: suppressedBy(a, byName), receivers: strings.Join(a.receivers, ", ")}
+		r := alertRow{severity: string(a.labels["severity"]), state: stateActive, suppressedBy: suppressedBy(a, names), receivers: strings.Join(a.receivers, ", ")}
 		if a.suppressed() {
 			r.state = stateSuppressed
 		}
@@ -164,6 +165,30 @@ func severityRank(severity string) int {
 		}
 	}
 	return 3
+}
+
+// inhibitors names alerts by fingerprint, also those that are not among held
+// and inhibit one of them. One that cannot be named goes by its fingerprint.
+func (b *Backend) inhibitors(ctx context.Context, held []heldAlert) map[string]string {
+	names := namesOf(held)
+	if !slices.ContainsFunc(held, func(a heldAlert) bool {
+		return slices.ContainsFunc(a.inhibitedBy, func(f string) bool { return names[f] == "" })
+	}) {
+		return names
+	}
+	every, err := b.heldAlerts(ctx, nil)
+	if err != nil {
+		return names
+	}
+	return namesOf(every)
+}
+
+func namesOf(alerts []heldAlert) map[string]string {
+	names := map[string]string{}
+	for _, a := range alerts {
+		names[a.fingerprint] = a.name()
+	}
+	return names
 }
 
 // suppressedBy names what keeps an alert from its receivers.

@@ -49,6 +49,8 @@ func TestAlertmanagerAlertsAreFoldedWorstFirst(t *testing.T) {
 		s.Call("alertmanager_alerts", c.args).Into(t, &out)
 		require.Equal(t, c.verdict, out.Verdict)
 	}
+	s.Call("alertmanager_alerts", map[string]any{"matchers": `area="fold", alertname="Slow"`}).Into(t, &out)
+	require.Equal(t, "alert Dead", out.Alerts.Rows[0][6], "which the matchers leave out")
 	s.Call("alertmanager_alerts", map[string]any{"matchers": `area=~"fold.*"`, "limit": 2}).Into(t, &out)
 	require.True(t, out.Truncated)
 	require.Len(t, out.Alerts.Rows, 2)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -181,4 +182,54 @@ func TestAlertmanagerThatWantsAPassword(t *testing.T) {
 			require.Equal(t, denied, strings.Contains(a.Text, "refuses this server's credentials"), a.Text)
 		}
 	}
+}
+
+// Proxies before the real servers are the witness: the read tools read.
+func TestAlertmanagerReadsOnlyRead(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	witness := func(to string) string {
+		target, err := url.Parse(to)
+		require.NoError(t, err)
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			asked[r.Method]++
+			mu.Unlock()
+			proxy.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	s := serve(t, New(Config{Prometheus: Endpoint{URL: witness(stack().Prometheus)}, Alertmanager: Endpoint{URL: witness(stack().Alertmanager)}}), mcpkit.AccessRead, nil)
+	for tool, args := range readsOfAlertmanager {
+		a := s.Call(tool, args)
+		require.False(t, a.IsError, a.Text)
+	}
+	require.Positive(t, asked[http.MethodGet])
+	require.Len(t, asked, 1, asked)
+}
+
+func TestAlertmanagerIsAskedNoLongerThanTheCaller(t *testing.T) {
+	began, ended := make(chan struct{}, 8), make(chan struct{}, 8)
+	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-r.Context().Done()
+		ended <- struct{}{}
+	}))
+	defer stuck.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-began; cancel() }()
+	_, err := at(stuck.URL).alertmanagerAlerts(ctx, AlertmanagerAlertsIn{})
+	require.ErrorIs(t, err, context.Canceled)
+	<-ended
+}
+
+func TestAlertmanagerThatSaysTooMuch(t *testing.T) {
+	huge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("[" + strings.Repeat(`{"labels": {"alertname": "Flood"}},`, 1<<19) + "{}]"))
+	}))
+	defer huge.Close()
+	requireRefused(t, serve(t, at(huge.URL), mcpkit.AccessRead, nil), "alertmanager_alerts", nil, "too_large: Alertmanager has more to say than can be read when asked to list the alert")
 }

@@ -91,7 +91,7 @@ func (b *Backend) connectAlertmanager() (*alertmanager.AlertmanagerAPI, error) {
 	}
 	path := strings.TrimSuffix(at.Path, "/") + alertmanager.DefaultBasePath
 	rt := openapi.New(at.Host, path, []string{cmp.Or(at.Scheme, "http")})
-	rt.Transport = transport
+	rt.Transport = bounded{transport}
 	return alertmanager.New(rt, strfmt.Default), nil
 }
 

@@ -3,6 +3,7 @@ package prometheus
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,13 +53,15 @@ type muting struct {
 	matchers labels.Matchers
 	ends     time.Time
 	mutes    []heldAlert
-	same     *heldSilence // does this already
+	names    map[string]string // of alerts, by fingerprint
+	same     *heldSilence      // does this already
 }
 
 const (
-	shownMuted = 100
-	manyAlerts = 10              // from here on, muting every alert there is counts as a match-all
-	sameEnd    = 2 * time.Minute // ends this near are the same to who asks twice
+	shownMuted    = 100             // alerts of an answer
+	plannedAlerts = 25              // alerts of a plan that are shown with all their labels
+	manyAlerts    = 10              // from here on, muting every alert there is counts as a match-all
+	sameEnd       = 2 * time.Minute // ends this near are the same to who asks twice
 )
 
 func (b *Backend) planCreateSilence(ctx context.Context, in CreateSilenceIn) (mcpkit.Plan, error) {
@@ -74,7 +77,7 @@ func (b *Backend) planCreateSilence(ctx context.Context, in CreateSilenceIn) (mc
 	if err != nil {
 		return mcpkit.Plan{}, err
 	}
-	m.mutes = matching(held, m.matchers)
+	m.mutes, m.names = matching(held, m.matchers), namesOf(held)
 	if len(m.mutes) == len(held) && len(held) >= manyAlerts && len(alertNames(held)) > 1 {
 		return mcpkit.Plan{}, mcpkit.Errorf(mcpkit.Invalid, "these matchers match all %d alerts there are, so they would mute everything; name what is to be muted more narrowly, such as with alertname", len(held))
 	}
@@ -147,14 +150,7 @@ func (m *muting) plan(in CreateSilenceIn, held []heldAlert, all []heldSilence) m
 	var diff strings.Builder
 	fmt.Fprintf(&diff, "+ silence by %s: %s\n+ until %s\n", in.Author, in.Comment, m.until(in))
 	fmt.Fprintf(&diff, "mutes %s now:\n", counted(len(m.mutes), "alert"))
-	for i, line := range mutedLines(m.mutes) {
-		if i == shownMuted {
-			fmt.Fprintf(&diff, "- and %d more\n", len(m.mutes)-shownMuted)
-			break
-		}
-		fmt.Fprintf(&diff, "- %s\n", line)
-	}
-	p.Diff = strings.TrimRight(diff.String(), "\n")
+	p.Diff = diff.String() + planLines("- ", m.mutes, m.names)
 	p.Notes = m.notes(held, all)
 	if _, ok := in.End.Duration(); ok {
 		p.Now = append(p.Now, "it would end at "+m.ends.UTC().Format(time.RFC3339))
@@ -174,12 +170,35 @@ func (m *muting) until(in CreateSilenceIn) string {
 	return m.ends.UTC().Format(time.RFC3339)
 }
 
+// planLines writes alerts for a plan, one a line; of many the last ones by name
+// alone, so that a person is shown all there is to know in what they can read.
+func planLines(mark string, alerts []heldAlert, names map[string]string) string {
+	lines := mutedLines(alerts, names)
+	text := mark + strings.Join(lines[:min(plannedAlerts, len(lines))], "\n"+mark)
+	if over := lines[min(plannedAlerts, len(lines)):]; len(over) > 0 {
+		byName := map[string]int{}
+		for _, line := range over {
+			name, _, _ := strings.Cut(line, "{")
+			byName[name]++
+		}
+		var names []string
+		for _, name := range slices.Sorted(maps.Keys(byName)) {
+			names = append(names, fmt.Sprintf("%s (%d)", name, byName[name]))
+		}
+		text += fmt.Sprintf("\n%sand %d more: %s", mark, len(over), fewOf(names, 50))
+	}
+	if len(alerts) == 0 {
+		return mark + "none"
+	}
+	return text
+}
+
 // mutedLines writes one alert a line, those that notify somebody now first.
-func mutedLines(alerts []heldAlert) []string {
+func mutedLines(alerts []heldAlert, names map[string]string) []string {
 	var told, quiet []string
 	for _, a := range alerts {
 		if a.suppressed() {
-			quiet = append(quiet, a.String()+" (already suppressed: "+suppressedBy(a, nil)+")")
+			quiet = append(quiet, a.String()+" (already suppressed: "+suppressedBy(a, names)+")")
 		} else {
 			told = append(told, a.String()+" -> "+strings.Join(a.receivers, ", "))
 		}
@@ -191,7 +210,7 @@ func mutedLines(alerts []heldAlert) []string {
 
 func (m *muting) notes(held []heldAlert, all []heldSilence) []string {
 	var notes []string
-	if len(m.mutes) == 0 && len(held) > 0 {
+	if len(m.mutes) == 0 {
 		notes = append(notes, "it mutes nothing now, which may be a typing error: "+whyNone(held, m.matchers))
 	}
 	if len(m.mutes) > 1 && len(m.mutes) == len(held) {
@@ -248,7 +267,7 @@ func (b *Backend) createSilence(ctx context.Context, in CreateSilenceIn, p mcpki
 		return CreateSilenceOut{}, translateAlertmanager(err, "create the silence")
 	}
 	out := CreateSilenceOut{Result: "silenced " + counted(len(m.mutes), "alert"), ID: res.Payload.SilenceID, Ends: m.ends.UTC().Format(time.RFC3339)}
-	lines, cut := mcpkit.FirstN(mutedLines(m.mutes), 0, shownMuted)
+	lines, cut := mcpkit.FirstN(mutedLines(m.mutes, m.names), 0, shownMuted)
 	if out.Mutes = lines; cut {
 		out.Truncated, out.LeftOut = true, fmt.Sprintf("%d more alerts; alertmanager_alerts lists them", len(m.mutes)-len(lines))
 	}

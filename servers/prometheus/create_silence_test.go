@@ -124,9 +124,20 @@ func TestCreateSilenceSaysWhatItWouldNotMute(t *testing.T) {
 	s := writing(t, b, p)
 	args := map[string]any{"matchers": `alertname="Mispelt"`, "end": time.Now().Add(40 * time.Hour).UTC().Format(time.RFC3339), "author": "bob", "comment": "why"}
 	s.Call("alertmanager_create_silence", args)
-	require.Contains(t, p.asked[0], "mutes 0 alerts now:")
+	require.Contains(t, p.asked[0], "mutes 0 alerts now:\n- none\n")
 	require.Contains(t, p.asked[0], `Note: it mutes nothing now, which may be a typing error: no alert matches alertname="Mispelt"; the nearest values are Misspelt`)
 	require.Contains(t, p.asked[0], "+ until "+args["end"].(string))
+
+	var many [][]string
+	for i := range plannedAlerts + 5 {
+		many = append(many, []string{"alertname", "Row", "area", "misspelt", "severity", "odd", "n", fmt.Sprintf("%02d", i)})
+	}
+	raise(t, many...)
+	args["matchers"] = `alertname="Row"`
+	s.Call("alertmanager_create_silence", args)
+	require.Contains(t, p.asked[1], "mutes 30 alerts now:\n- Row{area=\"misspelt\", n=\"00\"")
+	require.Contains(t, p.asked[1], "- and 5 more: Row (5)\n")
+	p.asked = p.asked[:1]
 
 	id := silenced(t, `alertname="Misspelt"`)
 	within(t, time.Minute, "it is silenced", func() bool { return len(held(t, `alertname="Misspelt"`)[0].Status.SilencedBy) == 1 })

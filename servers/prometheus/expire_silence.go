@@ -69,14 +69,7 @@ func (b *Backend) planExpireSilence(ctx context.Context, in ExpireSilenceIn) (mc
 		p.Seen = append(p.Seen, a.fingerprint)
 	}
 	slices.Sort(p.Seen)
-	p.Diff += fmt.Sprintf("\n%s would notify again:", counted(len(u.again), "alert"))
-	lines, _ := mcpkit.FirstN(mutedLines(u.again), 0, shownMuted)
-	for _, line := range lines {
-		p.Diff += "\n+ " + line
-	}
-	if over := len(u.again) - len(lines); over > 0 {
-		p.Diff += fmt.Sprintf("\n+ and %d more", over)
-	}
+	p.Diff += fmt.Sprintf("\n%s would notify again:\n%s", counted(len(u.again), "alert"), planLines("+ ", u.again, nil))
 	if still > 0 {
 		p.Notes = append(p.Notes, counted(still, "alert")+" would stay suppressed by something else")
 	}
@@ -111,7 +104,7 @@ func (b *Backend) expireSilence(ctx context.Context, _ ExpireSilenceIn, p mcpkit
 		return ExpireSilenceOut{}, translateAlertmanager(err, "end the silence")
 	}
 	out := ExpireSilenceOut{Result: fmt.Sprintf("ended silence %s; %s", u.silence.id, counted(len(u.again), "alert")+" may notify again")}
-	lines, cut := mcpkit.FirstN(mutedLines(u.again), 0, shownMuted)
+	lines, cut := mcpkit.FirstN(mutedLines(u.again, nil), 0, shownMuted)
 	if out.Unmuted = lines; cut {
 		out.Truncated, out.LeftOut = true, fmt.Sprintf("%d more alerts; alertmanager_alerts lists them", len(u.again)-len(lines))
 	}

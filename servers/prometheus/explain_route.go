@@ -240,23 +240,24 @@ func (f *fate) rank() int {
 
 // addOthers lists the alerts that fare otherwise than the first.
 func (out *ExplainRouteOut) addOthers(fates []*fate) {
-	first, alike := out.Verdict, 0
+	alike, first := 0, fates[0].verdict(nil)
 	var rows [][]string
 	for _, f := range fates[1:] {
-		if v := f.verdict(nil); v != fates[0].verdict(nil) {
+		if v := f.verdict(nil); v != first {
 			rows = append(rows, []string{f.alert.String(), v})
 		} else {
 			alike++
 		}
 	}
-	out.Verdict = first
 	if alike > 0 {
-		out.Alert += fmt.Sprintf("; so do %d more alerts with these labels", alike)
+		out.Alert += fmt.Sprintf("; %s with these labels likewise", counted(alike, "more alert"))
 	}
+	if len(rows) == 0 {
+		return
+	}
+	out.Verdict += fmt.Sprintf("; %s with these labels otherwise, see others", counted(len(rows), "more alert"))
 	shown, cut := mcpkit.FirstN(rows, 0, shownOthers)
-	if len(shown) > 0 {
-		out.Others = mcpkit.Table{Columns: []string{"alert", "verdict"}, Rows: shown}
-	}
+	out.Others = mcpkit.Table{Columns: []string{"alert", "verdict"}, Rows: shown}
 	if cut {
 		out.leave(fmt.Sprintf("%d more alerts with these labels; %s", len(rows)-len(shown), explainRoute.Narrow))
 	}

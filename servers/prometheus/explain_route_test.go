@@ -183,8 +183,8 @@ func TestExplainRouteLeavesOutWhatNobodyReads(t *testing.T) {
 	alerts = append(alerts, []string{"alertname", "Many", "area", "many", "severity", "info"})
 	raise(t, alerts...)
 	out := explained(t, reading(t), "area", "many")
-	require.Equal(t, "notifies: default", out.Verdict)
-	require.Contains(t, out.Alert, "; so do 29 more alerts with these labels")
+	require.Equal(t, "notifies: default; 1 more alert with these labels otherwise, see others", out.Verdict)
+	require.Contains(t, out.Alert, "; 29 more alerts with these labels likewise")
 	require.Len(t, out.Others.Rows, 1)
 	require.False(t, out.Truncated)
 

@@ -180,6 +180,9 @@ func matching(alerts []heldAlert, ms labels.Matchers) []heldAlert {
 
 // whyNone says which matcher leaves no alert, and what values come near.
 func whyNone(alerts []heldAlert, ms labels.Matchers) string {
+	if len(alerts) == 0 {
+		return "Alertmanager holds no alert"
+	}
 	for _, m := range ms {
 		if len(matching(alerts, labels.Matchers{m})) > 0 {
 			continue

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // intervals name time zones, and an image has none
 
 	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/alertmanager/timeinterval"
@@ -52,14 +53,16 @@ func (rule inhibitRule) agrees(x, y model.LabelSet) bool {
 // foresight is how far ahead the end of a time interval is looked for.
 const foresight = 8 * 24 * time.Hour
 
-// quiet says which time intervals mute a route at a time; empty when none does.
+// quiet says which time intervals mute a route at a time; empty when none does,
+// as far as they could be read.
 func (r *routing) quiet(at *route, now time.Time) string {
 	within := func(names []string) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 			return !slices.ContainsFunc(r.intervals[name], func(t timeinterval.TimeInterval) bool { return t.ContainsTime(now.UTC()) })
 		})
 	}
-	if len(at.active) > 0 && len(within(at.active)) == 0 {
+	known := func(name string) bool { _, is := r.intervals[name]; return is }
+	if len(at.active) > 0 && len(within(at.active)) == 0 && slices.ContainsFunc(at.active, known) {
 		return "outside active time interval " + strings.Join(at.active, ", ")
 	}
 	if in := within(at.mute); len(in) > 0 {

@@ -168,7 +168,7 @@ func (b *Backend) reload(ctx context.Context, _ ReloadIn, p mcpkit.Plan) (Reload
 	out := ReloadOut{Result: "accepted at " + after.at.UTC().Format(time.RFC3339)}
 	changed := slices.Concat(differences(before.parts, after.parts), differences(before.rules, after.rules))
 	if len(changed) == 0 {
-		out.Result += "; nothing differs from before"
+		out.Result += "; nothing that Prometheus shows of it differs from before, which leaves out secrets"
 	}
 	lines, cut := mcpkit.FirstN(changed, 0, 100)
 	if out.Changed = lines; cut {

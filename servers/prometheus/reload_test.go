@@ -49,7 +49,7 @@ Accept to make this change`, no.asked[0])
 	require.Equal(t, "new", before())
 
 	writing(t, over(s), yes).Call("prometheus_reload", nil).Into(t, &out)
-	require.Contains(t, out.Result, "; nothing differs from before")
+	require.Contains(t, out.Result, "; nothing that Prometheus shows of it differs from before, which leaves out secrets")
 
 	late := &person{says: "accept", first: func() {
 		require.Error(t, s.SetRules(t.Context(), "groups: [{name: own, rules: [{record: own:one, expr: vektor(1)}]}]"))

@@ -76,6 +76,8 @@ func TestRoutingIsReadAsFarAsItGoes(t *testing.T) {
 	night := &route{mute: []string{"night"}}
 	require.Empty(t, r.quiet(night, noon))
 	require.Equal(t, "mute time interval night", r.quiet(night, noon.Add(11*time.Hour)))
+	require.Empty(t, r.quiet(&route{active: []string{"odd"}}, noon), "it could not be read")
+	require.Equal(t, "outside active time interval night", r.quiet(&route{active: []string{"night"}}, noon))
 	require.Equal(t, "until 2026-11-22T00:00:00Z", r.quietUntil(night, noon.Add(11*time.Hour)))
 }
 

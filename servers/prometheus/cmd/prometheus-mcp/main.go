@@ -19,7 +19,7 @@ func main() {
 			f.StringVar(&cfg.Prometheus.URL, "prometheus-url", "http://127.0.0.1:9090", "`URL` of Prometheus, or of anything that speaks its query API, such as Thanos or Mimir")
 			f.StringVar(&cfg.Prometheus.HTTPConfig, "prometheus-http-config", "", "Prometheus HTTP client configuration `file`: basic_auth, authorization, oauth2, tls_config, http_headers")
 			f.StringVar(&cfg.Alertmanager.URL, "alertmanager-url", "", "`URL` of Alertmanager; without one its tools say that there is none")
-			f.DurationVar(&cfg.MaxSilence, "max-silence", prometheus.DefaultMaxSilence, "the longest a silence may `last`")
+			f.DurationVar(&cfg.MaxSilence, "max-silence", prometheus.DefaultMaxSilence, "longest `duration` of a silence")
 			f.StringVar(&cfg.Alertmanager.HTTPConfig, "alertmanager-http-config", "", "the same `file` format, for Alertmanager")
 			f.Var(&cfg.Names, "names", "how tools are called: `toolcrib`, or kagent for the names of its older tool server")
 		},
