@@ -33,7 +33,7 @@ type Config struct {
 	Repositories        string        // file of chart repositories in helm's own format; none if empty
 	RegistryConfig      string        // file of registries' credentials in docker's format; none if empty
 	ChartDir            string        // folder of chart archives; none if empty
-	CacheDir            string        // folder of indexes, as helm keeps them; in memory alone if empty
+	CacheDir            string        // folder of indexes that servers share; in memory alone if empty
 	AllowedHosts        []string      // hosts, with their ports, of which helm_repo_add may add repositories
 	TokenHosts          []string      // hosts other than a registry's own that may be sent its credentials, for a token
 	PlainHTTPRegistries []string      // hosts of registries without TLS

@@ -13,7 +13,6 @@ import (
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/helmpath"
 	"helm.sh/helm/v3/pkg/repo"
 	"sigs.k8s.io/yaml"
 )
@@ -175,7 +174,7 @@ func (b *Backend) index(ctx context.Context, r *repository) (*index, error) {
 }
 
 // refresh asks r for its index and puts it in its place, whose turn the caller
-// holds. It returns the raw index if that is another than before.
+// holds. It returns the raw index, or nil if r says that the one known is right.
 func (b *Backend) refresh(ctx context.Context, r *repository, place *cached) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.DownloadTimeout)
 	defer cancel()
@@ -233,34 +232,64 @@ func validators(h http.Header) http.Header {
 	return out
 }
 
-// readCached takes over an index that this server's writing sibling, or helm
-// itself, has put into the cache folder since.
+// cachedName is the file that holds r's index in the cache folder. The URL is
+// part of it, lest the index of one place be taken for that of another.
+func cachedName(r *repository) string {
+	return fmt.Sprintf("%s-%s-index.yaml", r.Name, digestOf([]byte(r.URL))[:12])
+}
+
+// readCached takes over an index that this server's writing sibling has put
+// into the cache folder since, however old: who asks next decides whether it
+// will do. What cannot be read is as if it were not there.
 func (b *Backend) readCached(ctx context.Context, r *repository, place *cached) error {
 	if b.cfg.CacheDir == "" {
 		return nil
 	}
 	folder, err := os.OpenRoot(b.cfg.CacheDir)
 	if err != nil {
-		return nil // it may come to be with the first update
+		return nil
 	}
 	defer folder.Close()
-	name := helmpath.CacheIndexFile(r.Name)
-	info, err := folder.Stat(name)
+	info, err := folder.Stat(cachedName(r))
 	if err != nil || !info.Mode().IsRegular() || info.Size() > indexBytes {
 		return nil
 	}
-	if place.index != nil && !info.ModTime().After(place.index.asked) || b.now().Sub(info.ModTime()) > indexTTL {
+	if place.index != nil && !info.ModTime().After(place.index.asked) {
 		return nil
 	}
-	data, err := folder.ReadFile(name)
+	data, err := folder.ReadFile(cachedName(r))
 	if err != nil {
 		return nil
 	}
 	fresh, err := b.parse(ctx, r, data)
 	if err != nil {
-		return ctx.Err() // the repository is asked instead
+		return ctx.Err()
 	}
 	fresh.asked = info.ModTime()
 	place.index = fresh
 	return nil
+}
+
+// writeCached puts an index into the cache folder.
+func (b *Backend) writeCached(r *repository, raw []byte) error {
+	if b.cfg.CacheDir == "" {
+		return nil
+	}
+	err := os.MkdirAll(b.cfg.CacheDir, 0o700)
+	if err == nil {
+		err = b.writeInto(cachedName(r), raw)
+	}
+	if err != nil {
+		return mcpkit.Errorf(mcpkit.Unavailable, "the index of %s was read, but the cache folder cannot be written: %w", r, err)
+	}
+	return nil
+}
+
+func (b *Backend) writeInto(name string, raw []byte) error {
+	folder, err := os.OpenRoot(b.cfg.CacheDir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return replaceFile(folder, name, raw, 0o600)
 }

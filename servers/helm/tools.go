@@ -15,4 +15,8 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, showChart, b.showChart)
 	mcpkit.Read(ts, searchCharts, b.searchCharts)
 	mcpkit.Read(ts, listRepositories, b.listRepositories)
+	mcpkit.Write(ts, repoUpdate, b.planRepoUpdate, b.repoUpdate)
+	if len(b.cfg.AllowedHosts) > 0 {
+		mcpkit.Write(ts, repoAdd, b.planRepoAdd, b.repoAdd)
+	}
 }

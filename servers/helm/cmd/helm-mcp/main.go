@@ -32,7 +32,7 @@ func chartFlags(f *pflag.FlagSet, cfg *helm.Config) {
 	f.StringVar(&cfg.Repositories, "repositories", "", "`file` of chart repositories and registries, in the format of helm's repositories.yaml")
 	f.StringVar(&cfg.RegistryConfig, "registry-config", "", "`file` with the registries' credentials, as helm registry login writes it; credential helpers are not run")
 	f.StringVar(&cfg.ChartDir, "chart-dir", "", "`folder` whose chart archives may be used by name")
-	f.StringVar(&cfg.CacheDir, "cache-dir", "", "`folder` that shares repository indexes between servers, as helm keeps them; memory alone if absent")
+	f.StringVar(&cfg.CacheDir, "cache-dir", "", "`folder` that shares repository indexes between servers; memory alone if absent")
 	f.StringSliceVar(&cfg.AllowedHosts, "allowed-repository-hosts", nil, "`hosts`, with their ports, of which helm_repo_add may add repositories; without any the tool does not exist")
 	f.StringSliceVar(&cfg.TokenHosts, "token-hosts", nil, "`hosts` other than a registry's own that may be sent its credentials in exchange for a token, such as auth.docker.io")
 	f.StringSliceVar(&cfg.PlainHTTPRegistries, "plain-http-registries", nil, "`hosts`, with their ports, of registries without TLS")
