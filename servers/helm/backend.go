@@ -3,6 +3,7 @@ package helm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -13,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
 	client "k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
@@ -60,7 +63,10 @@ type clients struct {
 	loader    clientcmd.ClientConfig
 	http      *http.Client
 	typed     client.Interface
+	heads     metadata.Interface // objects without what is in them
+	objects   dynamic.Interface  // objects of any type
 	discovery discovery.CachedDiscoveryInterface
+	mapper    meta.ResettableRESTMapper
 }
 
 // New returns the backend cfg names. It does not connect: what is wrong with
@@ -90,11 +96,17 @@ func (b *Backend) connect() (*clients, error) {
 	if err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
 	}
-	typed, err := client.NewForConfigAndClient(config, hc)
-	if err != nil {
+	c := &clients{config: config, loader: kubeconfig, http: hc}
+	var errs [3]error
+	c.typed, errs[0] = client.NewForConfigAndClient(config, hc)
+	c.heads, errs[1] = metadata.NewForConfigAndClient(metadata.ConfigFor(config), hc)
+	c.objects, errs[2] = dynamic.NewForConfigAndClient(config, hc)
+	if err := errors.Join(errs[:]...); err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
 	}
-	return &clients{config, kubeconfig, hc, typed, memory.NewMemCacheClient(typed.Discovery())}, nil
+	c.discovery = memory.NewMemCacheClient(c.typed.Discovery())
+	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(c.discovery)
+	return c, nil
 }
 
 // storage is where Helm keeps releases.
@@ -142,7 +154,7 @@ func (g *getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error)
 
 // ToRESTMapper maps kinds to resources.
 func (g *getter) ToRESTMapper() (meta.RESTMapper, error) {
-	return restmapper.NewDeferredDiscoveryRESTMapper(g.discovery), nil
+	return g.mapper, nil
 }
 
 // ToRawKubeConfigLoader tells Helm the call's namespace.

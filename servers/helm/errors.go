@@ -64,3 +64,12 @@ func reason(err error) string {
 	}
 	return strings.TrimSpace(status.Status().Message)
 }
+
+// textOf is what a model may read of an error, for answers that go on without
+// what failed.
+func textOf(err error) string {
+	if known, ok := errors.AsType[*mcpkit.Error](err); ok {
+		return known.Text
+	}
+	return "could not be read"
+}

@@ -6,9 +6,6 @@ import (
 	"strconv"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/releaseutil"
 )
 
 var getHistory = mcpkit.Tool{
@@ -43,32 +40,38 @@ func (GetHistoryIn) Constrain(p mcpkit.Properties) {
 }
 
 type GetHistoryOut struct {
+	Findings []string `json:"findings,omitempty" jsonschema:"what is wrong"`
 	mcpkit.Left
 	Revisions mcpkit.Table `json:"revisions" jsonschema:"newest first"`
 }
 
 func (b *Backend) getHistory(ctx context.Context, in GetHistoryIn) (GetHistoryOut, error) {
-	mcpkit.SetTarget(ctx, in.String())
-	cfg, err := b.configuration(ctx, in.Namespace)
+	records, err := b.revisions(ctx, in.Release)
 	if err != nil {
 		return GetHistoryOut{}, err
 	}
-	history, err := action.NewHistory(cfg).Run(in.Name)
+	shown, truncated := mcpkit.FirstN(records, in.Limit, 10)
+	heads, err := b.readHeads(ctx, shown)
 	if err != nil {
-		return GetHistoryOut{}, translate(err, "read "+in.String())
+		return GetHistoryOut{}, err
 	}
-	releaseutil.Reverse(history, releaseutil.SortByRevision)
-	shown, truncated := mcpkit.FirstN(history, in.Limit, 10)
 	out := GetHistoryOut{Revisions: mcpkit.Table{Columns: []string{"revision", "updated", "status", "chart", "app_version", "description"}}}
-	for _, r := range shown {
-		out.Revisions.Rows = append(out.Revisions.Rows, revisionRow(r))
+	if text := records[0].trouble(b.now(), wellBefore(records)); text != "" {
+		out.Findings = append(out.Findings, text)
+	}
+	for i, r := range shown {
+		h := heads[i]
+		if h.err != nil {
+			out.Findings = append(out.Findings, textOf(h.err))
+		}
+		updated := r.modified
+		if !h.Info.LastDeployed.IsZero() {
+			updated = h.Info.LastDeployed.Time
+		}
+		out.Revisions.Rows = append(out.Revisions.Rows, []string{strconv.Itoa(r.revision), stamp(updated), string(r.status), h.chart(), h.Chart.Metadata.AppVersion, h.Info.Description})
 	}
 	if out.Truncated = truncated; truncated {
-		out.LeftOut = fmt.Sprintf("%d of %d revisions shown", len(shown), len(history))
+		out.LeftOut = fmt.Sprintf("%d of %d revisions shown", len(shown), len(records))
 	}
 	return out, nil
-}
-
-func revisionRow(r *release.Release) []string {
-	return []string{strconv.Itoa(r.Version), r.Info.LastDeployed.UTC().Format("2006-01-02T15:04:05Z"), r.Info.Status.String(), r.Chart.Metadata.Name + "-" + r.Chart.Metadata.Version, r.Chart.Metadata.AppVersion, r.Info.Description}
 }

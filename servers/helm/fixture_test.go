@@ -1,0 +1,157 @@
+package helm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	"github.com/toolcrib/toolcrib/testbed/charts"
+	authv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// admin is a backend that may do everything, with the published charts as
+// repository "shop".
+func admin(t testing.TB) *Backend {
+	t.Helper()
+	return over(t, cluster().Kubeconfig, "helm-mcp/test")
+}
+
+// over is a backend with a kubeconfig and the published charts.
+func over(t testing.TB, kubeconfig, userAgent string) *Backend {
+	t.Helper()
+	return New(Config{Kubeconfig: kubeconfig, UserAgent: userAgent, Repositories: repositoryFile(t, "shop", published().URL(charts.Plain))})
+}
+
+// reading is a session of the read server as cluster-admin.
+func reading(t testing.TB) *mcptest.Session {
+	t.Helper()
+	return session(t, admin(t), mcpkit.AccessRead, nil)
+}
+
+func testClients(t testing.TB) *clients {
+	t.Helper()
+	c, err := New(Config{Kubeconfig: cluster().Kubeconfig, UserAgent: "helm-mcp/fixture"}).open()
+	require.NoError(t, err)
+	return c
+}
+
+// namespace makes a namespace for one test and removes it afterwards.
+func namespace(t testing.TB) string {
+	t.Helper()
+	api := testClients(t).typed.CoreV1().Namespaces()
+	ns, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = api.Delete(context.Background(), ns.Name, metav1.DeleteOptions{}) })
+	return ns.Name
+}
+
+// program is a Helm of the testbed with a home of its own.
+type program struct {
+	path string
+	env  []string
+}
+
+// helm3 and helm4 are Helm's own programs as cluster-admin.
+func helm3(t testing.TB) program { return newProgram(t, "helm") }
+func helm4(t testing.TB) program { return newProgram(t, "helm4") }
+
+func newProgram(t testing.TB, name string) program {
+	t.Helper()
+	home := t.TempDir()
+	return program{programs()[name], append(os.Environ(),
+		"HELM_CACHE_HOME="+filepath.Join(home, "cache"), "HELM_CONFIG_HOME="+filepath.Join(home, "config"),
+		"HELM_DATA_HOME="+filepath.Join(home, "data"), "KUBECONFIG="+cluster().Kubeconfig)}
+}
+
+// try runs one command line and returns what it wrote to both streams.
+func (p program) try(t testing.TB, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Env = p.env
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+func (p program) run(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := p.try(t, args...)
+	require.NoError(t, err, out)
+	return out
+}
+
+// put installs or upgrades a release to a published chart: "web", "1.0.0".
+func (p program) put(t testing.TB, ns, release, chart, version string, args ...string) {
+	t.Helper()
+	p.run(t, p.putting(ns, release, chart, version, args)...)
+}
+
+func (p program) putting(ns, release, chart, version string, args []string) []string {
+	return append([]string{"upgrade", "--install", release, chart, "--repo", published().URL(charts.Plain), "--version", version, "-n", ns}, args...)
+}
+
+// within waits until a condition of the cluster holds.
+func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	require.Eventually(t, holds, limit, 100*time.Millisecond, what)
+}
+
+// granted is a backend whose ServiceAccount has exactly rules: in one
+// namespace, or in all if it is empty.
+func granted(t testing.TB, only string, rules ...mcpkit.Rule) *Backend {
+	t.Helper()
+	home, c := namespace(t), testClients(t)
+	_, err := c.typed.CoreV1().ServiceAccounts(home).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "server"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: home}}
+	raw, err := json.Marshal(rules)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &role.Rules))
+	roles := c.typed.RbacV1()
+	_, err = roles.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = roles.ClusterRoles().Delete(context.Background(), home, metav1.DeleteOptions{}) })
+	ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: home}
+	to := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: home, Name: "server"}}
+	if only != "" {
+		_, err = roles.RoleBindings(only).Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: home}, RoleRef: ref, Subjects: to}, metav1.CreateOptions{})
+	} else {
+		_, err = roles.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: home}, RoleRef: ref, Subjects: to}, metav1.CreateOptions{})
+		t.Cleanup(func() {
+			_ = roles.ClusterRoleBindings().Delete(context.Background(), home, metav1.DeleteOptions{})
+		})
+	}
+	require.NoError(t, err)
+	token, err := c.typed.CoreV1().ServiceAccounts(home).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return over(t, tokenKubeconfig(t, token.Status.Token), "helm-mcp/"+home)
+}
+
+// tokenKubeconfig writes a kubeconfig for the test cluster with another token.
+func tokenKubeconfig(t testing.TB, token string) string {
+	t.Helper()
+	raw, err := clientcmd.LoadFromFile(cluster().Kubeconfig)
+	require.NoError(t, err)
+	context := raw.Contexts[raw.CurrentContext]
+	raw.AuthInfos = map[string]*clientcmdapi.AuthInfo{"server": {Token: token}}
+	context.AuthInfo = "server"
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(*raw, path))
+	return path
+}
