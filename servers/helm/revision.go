@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/release"
@@ -66,6 +67,7 @@ func (b *Backend) read(ctx context.Context, r record) (*revision, error) {
 	if s.Info == nil || s.Chart == nil || s.Chart.Metadata == nil {
 		return nil, r.corrupt("it has no info or no chart", nil)
 	}
+	s.Hooks = slices.DeleteFunc(s.Hooks, func(h *release.Hook) bool { return h == nil })
 	return s, nil
 }
 

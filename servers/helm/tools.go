@@ -11,6 +11,7 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 // Register adds every tool of this server to the crib.
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, listReleases, b.listReleases)
+	mcpkit.Read(ts, getRelease, b.getRelease)
 	mcpkit.Read(ts, getHistory, b.getHistory)
 	mcpkit.Read(ts, template, b.template)
 	mcpkit.Read(ts, showChart, b.showChart)
