@@ -64,7 +64,7 @@ func TestGetRelease(t *testing.T) {
 		`not_found: release "web" in namespace "` + ns + `" has no revision 9; Helm keeps 2, 1`: {"revision": 9},
 		`not_found: there is no release "we"`:                                                   {"name": "we"},
 		`denied: the cluster's RBAC`:                                                            {"namespace": "default"},
-		"has no such object; it has ConfigMap/":                                                 {"resource_type": "ingress"},
+		"has no such object; it has PodDisruptionBudget/":                                       {"resource_type": "ingress"},
 	} {
 		all := map[string]any{"name": "web", "namespace": ns}
 		for k, v := range args {
