@@ -143,26 +143,37 @@ func (l *look) blameName(ctx context.Context, name, bare string) ([]string, erro
 	return []string{text + "; search names with prometheus_metric_metadata"}, nil
 }
 
-// windows are those in which the last sample of a metric is looked for, each
-// with the resolution of a look.
-var windows = []struct{ over, step time.Duration }{{time.Hour, time.Minute}, {day, 5 * time.Minute}, {longPast, 2 * time.Hour}}
+// windows are those in which the last sample of a metric is looked for after
+// the last hour, each with the resolution of a look.
+var windows = []struct{ over, step time.Duration }{{day, 5 * time.Minute}, {longPast, 2 * time.Hour}}
 
-// lastSeen is when a selector had its last sample; zero if never in longPast.
-func (l *look) lastSeen(ctx context.Context, bare string) (time.Time, error) {
+// lastSeen is when a selector had its last sample, looking back longPast. It is
+// zero if there was none, or none for long enough to be found.
+func (l *look) lastSeen(ctx context.Context, bare string) (last time.Time, err error) {
 	c, err := l.b.prometheus()
 	if err != nil {
-		return time.Time{}, err
+		return last, err
 	}
 	t := tally{keep: 1}
 	past, _, _, err := c.Series(withTally(ctx, &t), []string{bare}, l.to.Add(-longPast), l.to)
 	if err != nil || len(past) == 0 {
-		return time.Time{}, translate(err, "look for the metric's past")
+		return last, translate(err, "look for the metric's past")
 	}
-	for _, w := range windows {
-		at, ok, err := l.b.figure(ctx, fmt.Sprintf("max(max_over_time(timestamp(%s)[%s:%s]))", bare, span(w.over), span(w.step)), l.to)
-		if err != nil || ok {
-			return model.TimeFromUnixNano(int64(at * 1e9)).Time(), err
+	e, err := l.b.evaluate(ctx, fmt.Sprintf("%s[%s]", bare, span(lookback)), l.to, maxValues)
+	m, _ := e.value.(model.Matrix)
+	for _, s := range m {
+		if samples := timeline(s); len(samples) > 0 && samples[len(samples)-1].at.After(last) {
+			last = samples[len(samples)-1].at
 		}
 	}
-	return time.Time{}, nil
+	for _, w := range windows {
+		if err != nil || !last.IsZero() {
+			break
+		}
+		at, ok, failed := l.b.figure(ctx, fmt.Sprintf("max(max_over_time(timestamp(%s)[%s:%s]))", bare, span(w.over), span(w.step)), l.to)
+		if err = failed; ok {
+			last = time.UnixMilli(int64(at * 1000))
+		}
+	}
+	return last, err
 }

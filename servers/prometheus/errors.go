@@ -35,7 +35,7 @@ func translate(err error, doing string) error {
 func answer(err *promv1.Error, doing string) error {
 	switch err.Type {
 	case promv1.ErrBadData, promv1.ErrExec:
-		return wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, err.Msg)
+		return wrap(mcpkit.Invalid, err, "cannot %s: %s%s", doing, err.Msg, remedy(err.Msg))
 	case promv1.ErrTimeout, promv1.ErrCanceled:
 		return wrap(mcpkit.Unavailable, err, "Prometheus gave up on it: %s; ask for less", err.Msg)
 	}
@@ -47,6 +47,19 @@ func answer(err *promv1.Error, doing string) error {
 		return wrap(mcpkit.NotFound, err, "this backend has no such endpoint, so it cannot %s; Thanos, Mimir and older versions serve a part of Prometheus's API alone", doing)
 	}
 	return wrap(mcpkit.Unavailable, err, "Prometheus could not %s: %s; try again in a moment", doing, err.Msg)
+}
+
+// remedy is what to do about what Prometheus's engine refuses most.
+func remedy(msg string) string {
+	switch {
+	case strings.Contains(msg, "same labelset"):
+		return "; functions such as rate drop the metric's name, so select one metric, or keep series apart by their labels"
+	case strings.Contains(msg, "many-to-many"), strings.Contains(msg, "duplicate series"):
+		return "; aggregate one side with sum by (...) so that each series has one partner, or match on more labels"
+	case strings.Contains(msg, "multiple matches for labels"):
+		return "; say which side has several series, with group_left or group_right"
+	}
+	return ""
 }
 
 // unreachable classes what went wrong before the server could answer.

@@ -48,6 +48,10 @@ func (b *Backend) query(ctx context.Context, in QueryIn) (QueryOut, error) {
 	}
 	at := b.moment(in.Time)
 	out := QueryOut{At: instant(at)}
+	if s, ok := expr.(*parser.StringLiteral); ok { // Prometheus's client does not decode strings
+		out.Value = s.Val
+		return out, nil
+	}
 	c, tooMuch, err := b.guard(ctx, expr, at, 1)
 	if err != nil {
 		return out, err
@@ -97,8 +101,6 @@ func (o *QueryOut) show(e evaluation) {
 	switch v := e.value.(type) {
 	case *model.Scalar:
 		o.Value = number(v.Value)
-	case *model.String:
-		o.Value = v.Value
 	case model.Vector:
 		if len(v) == 0 {
 			return
