@@ -11,6 +11,7 @@ import (
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"golang.org/x/oauth2"
 )
 
 // translate turns what Prometheus, or the way to it, said about doing something
@@ -25,7 +26,7 @@ func translate(err error, doing string) error {
 		return err
 	case errors.As(err, &answered):
 		return answer(answered, doing)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) && !dialling(err):
 		return wrap(mcpkit.Unavailable, err, "Prometheus did not %s in time; ask for less, or try again", doing)
 	}
 	return unreachable(err, doing, "Prometheus")
@@ -67,7 +68,12 @@ func unreachable(err error, doing, server string) error {
 	var dial *net.OpError
 	var dns *net.DNSError
 	var request *url.Error
+	var token *oauth2.RetrieveError
 	switch {
+	case errors.As(err, &token) && token.Response.StatusCode < http.StatusInternalServerError:
+		return wrap(mcpkit.Denied, err, "the token endpoint refuses this server's credentials (%d) when asked for a token for %s. A person must give it others in oauth2 of its HTTP client configuration", token.Response.StatusCode, server)
+	case errors.As(err, &token):
+		return wrap(mcpkit.Unavailable, err, "cannot %s: the token endpoint does not answer (%d)", doing, token.Response.StatusCode)
 	case errors.As(err, &dns):
 		return wrap(mcpkit.Unavailable, err, "cannot %s: %s's name %s does not resolve", doing, server, dns.Name)
 	case errors.As(err, &dial):
@@ -76,6 +82,12 @@ func unreachable(err error, doing, server string) error {
 		return wrap(mcpkit.Unavailable, err, "cannot %s: %s cannot be reached (%v)", doing, server, request.Err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// dialling reports whether an error comes from before there was a connection.
+func dialling(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "dial"
 }
 
 func wrap(kind mcpkit.Kind, err error, format string, args ...any) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
@@ -88,19 +89,34 @@ func (l *linter) look(ctx context.Context) {
 	l.measure(ctx)
 }
 
-// measure finds how far apart samples are, from one series in the last minutes.
+// measure finds how far apart samples are, from one series' last ones.
 func (l *linter) measure(ctx context.Context) {
 	for i, s := range l.selections {
 		if s.name == "" || l.c.series[i] == 0 || s.window == 0 {
 			continue
 		}
-		n, ok, err := l.b.figure(ctx, fmt.Sprintf("max(count_over_time(%s[10m]))", s), l.at.Add(-s.offset))
-		if err == nil && ok && n > 1 {
-			l.interval = max(time.Duration(float64(10*time.Minute)/n).Round(time.Second), time.Second)
+		e, err := l.b.evaluate(ctx, s.String()+"[10m]", l.at.Add(-s.offset), 1)
+		m, _ := e.value.(model.Matrix)
+		if err != nil || len(m) == 0 {
+			continue
+		}
+		if l.interval = shortestGap(timeline(m[0])); l.interval > 0 {
 			l.c.interval = l.interval
 			return
 		}
 	}
+}
+
+// shortestGap is the least time between the last samples, to the second: a lost
+// scrape makes a gap longer, nothing makes it shorter.
+func shortestGap(samples []sample) time.Duration {
+	shortest := time.Duration(0)
+	for i := max(1, len(samples)-3); i < len(samples); i++ {
+		if gap := samples[i].at.Sub(samples[i-1].at).Round(time.Second); shortest == 0 || gap < shortest {
+			shortest = max(gap, time.Second)
+		}
+	}
+	return shortest
 }
 
 func (l *linter) cost() string {

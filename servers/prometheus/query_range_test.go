@@ -23,15 +23,15 @@ func askRange(t testing.TB, s *mcptest.Session, expr string, more ...any) QueryR
 	return out
 }
 
-func at(offset time.Duration) string {
+func epoch(offset time.Duration) string {
 	return stack().Epoch.Add(offset).Format(time.RFC3339)
 }
 
 func TestQueryRange(t *testing.T) {
 	s := reading(t)
 	release := -6 * time.Hour
-	out := askRange(t, s, "shop_latency_seconds", "start", at(release-2*time.Hour), "end", at(release+2*time.Hour))
-	require.Equal(t, at(release-2*time.Hour)+" to "+at(release+2*time.Hour)+" every 5m, 49 points", out.Range)
+	out := askRange(t, s, "shop_latency_seconds", "start", epoch(release-2*time.Hour), "end", epoch(release+2*time.Hour))
+	require.Equal(t, epoch(release-2*time.Hour)+" to "+epoch(release+2*time.Hour)+" every 5m, 49 points", out.Range)
 	require.Equal(t, `shop_latency_seconds{instance="shop-1", job="shop"}`, out.Same)
 	require.Equal(t, []string{"route", "points", "min", "max", "max_at", "avg", "last", "trend"}, out.Series.Columns)
 	changed := stack().Epoch.Add(release).Format("01-02 15:04:05")
@@ -58,7 +58,7 @@ func TestQueryRange(t *testing.T) {
 		require.Equal(t, 20000, out.Total)
 		require.True(t, out.Truncated)
 		require.Contains(t, out.Instead[1], "sum by (shard) (testbed_session_seconds): 20 series")
-		out = askRange(t, s, "rate(prometheus_http_requests_total[1m]) * 1.000001 + time()", "start", at(-time.Hour), "end", at(time.Hour), "step", "10s")
+		out = askRange(t, s, "rate(prometheus_http_requests_total[1m]) * 1.000001 + time()", "start", epoch(-time.Hour), "end", epoch(time.Hour), "step", "10s")
 		require.Empty(t, out.Points.Rows)
 	})
 	t.Run("not numbers", func(t *testing.T) {
@@ -68,19 +68,19 @@ func TestQueryRange(t *testing.T) {
 		})
 	})
 	t.Run("native histograms", func(t *testing.T) {
-		out := askRange(t, s, "shop_response_seconds", "start", at(-24*time.Hour), "end", at(0))
+		out := askRange(t, s, "shop_response_seconds", "start", epoch(-24*time.Hour), "end", epoch(0))
 		require.Contains(t, out.Notes[0], "native histograms")
 		require.Equal(t, []string{"1.2", "1.2", "", "1.2"}, out.Series.Rows[0][2:6])
 		require.Equal(t, "count=1728000 sum=2073600 p50=0.890899 p90=2 p99=3.73213", out.Series.Rows[0][6])
 	})
 	t.Run("gaps", func(t *testing.T) {
-		out := askRange(t, s, "shop_queue_length > 10", "start", at(-49*time.Hour), "end", at(0), "step", "5m")
+		out := askRange(t, s, "shop_queue_length > 10", "start", epoch(-49*time.Hour), "end", epoch(0), "step", "5m")
 		require.Contains(t, out.Notes, "1 series have gaps")
 		require.Equal(t, []string{"50", "50"}, out.Series.Rows[0][2:4])
 	})
 	t.Run("empty", func(t *testing.T) {
-		require.Equal(t, []string{"no value passes shop_visitors > 1000: those of shop_visitors are from " + askRange(t, s, "shop_visitors", "end", at(0)).Series.Rows[0][6] + " to " + askRange(t, s, "shop_visitors", "end", at(0)).Series.Rows[0][6] + " at the end of the range"},
-			askRange(t, s, "shop_visitors > 1000", "end", at(0)).Notes)
+		require.Equal(t, []string{"no value passes shop_visitors > 1000: those of shop_visitors are from " + askRange(t, s, "shop_visitors", "end", epoch(0)).Series.Rows[0][6] + " to " + askRange(t, s, "shop_visitors", "end", epoch(0)).Series.Rows[0][6] + " at the end of the range"},
+			askRange(t, s, "shop_visitors > 1000", "end", epoch(0)).Notes)
 		require.Equal(t, []string{"there is no metric shop_visitor; the nearest names are shop_visitors"}, askRange(t, s, "shop_visitor", "start", "1d").Notes)
 	})
 }

@@ -139,25 +139,20 @@ func TestQueryOfAMetricThatEnded(t *testing.T) {
 func TestQueryThatIsNoPromQL(t *testing.T) {
 	s := reading(t)
 	for expr, want := range map[string]string{
-		"sum(rat(up))":      `invalid: not PromQL: 1:5: parse error: unknown function with name "rat", at "rat"; the nearest names are rad, rate, irate`,
-		"rate(up)":          `expected type range vector in call to function "rate", got instant vector, at "up"; give the selector a range, such as [5m]`,
-		"up{job=node}":      `unexpected identifier "node" in label matching, expected string, at "node"; quote the value, as in {job="web"}`,
-		"sum(up":            "1:7: parse error: unclosed left parenthesis",
-		"up = 1":            "values compare with == and !=",
-		"up & down":         "sets combine with and, or and unless",
-		"sum by job (up)":   "write the labels in brackets, as in by (job)",
-		"up unles up":       "the nearest names are unless",
-		`{job=~".*"}`:       `name a metric or one label, or select everything with {__name__=~".+"}`,
-		"":                  "no expression found in input",
-		"rate(up[5m])[1m]":  "ranges only allowed for vector selectors",
-		"up{job=~\"(\"}":    "error parsing regexp",
-		"up + on(job) rate": "1:",
+		"sum(rat(up))":     `invalid: not PromQL: 1:5: parse error: unknown function with name "rat", at "rat"; the nearest names are rad, rate, irate`,
+		"rate(up)":         `expected type range vector in call to function "rate", got instant vector, at "up"; give the selector a range, such as [5m]`,
+		"up{job=node}":     `unexpected identifier "node" in label matching, expected string, at "node"; quote the value, as in {job="web"}`,
+		"sum(up":           "1:7: parse error: unclosed left parenthesis",
+		"up = 1":           "values compare with == and !=",
+		"up & down":        "sets combine with and, or and unless",
+		"sum by job (up)":  "write the labels in brackets, as in by (job)",
+		"up unles up":      "the nearest names are unless",
+		`{job=~".*"}`:      `name a metric or one label, or select everything with {__name__=~".+"}`,
+		"":                 "no expression found in input",
+		"rate(up[5m])[1m]": "ranges only allowed for vector selectors",
+		"up{job=~\"(\"}":   "error parsing regexp",
 	} {
 		a := s.Call("prometheus_query", map[string]any{"query": expr})
-		if expr == "up + on(job) rate" { // names of functions are names of metrics, too
-			require.False(t, a.IsError, a.Text)
-			continue
-		}
 		require.True(t, a.IsError, expr)
 		require.True(t, strings.HasPrefix(a.Text, "invalid: "), a.Text)
 		require.Contains(t, a.Text, want)

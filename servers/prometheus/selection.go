@@ -26,8 +26,13 @@ func (s selection) String() string { return matcherText(s.matchers) }
 
 // matcherText writes matchers as a selector: the name in front if it is a plain one.
 func matcherText(ms []*labels.Matcher) string {
-	name := fixedName(ms)
-	if !model.LegacyValidation.IsValidMetricName(name) {
+	name, names := fixedName(ms), 0
+	for _, m := range ms {
+		if m.Name == labels.MetricName {
+			names++
+		}
+	}
+	if names > 1 || !model.LegacyValidation.IsValidMetricName(name) {
 		name = ""
 	}
 	return (&parser.VectorSelector{Name: name, LabelMatchers: ms}).String()

@@ -75,7 +75,8 @@ func tabulate(metrics []model.Metric, columns []string, cells [][]string) (same 
 		}
 		narrow += len(selector(without(m, shared))) + len(`"",`)
 	}
-	if len(metrics) < 2 || wide > narrow {
+	whole := len(metrics) < 2 || len(names) == 0 || wide > narrow
+	if whole {
 		names, t.Columns = nil, slices.Concat([]string{"series"}, columns)
 	}
 	for i, m := range metrics {
@@ -83,7 +84,7 @@ func tabulate(metrics []model.Metric, columns []string, cells [][]string) (same 
 		for _, l := range names {
 			row = append(row, string(m[model.LabelName(l)]))
 		}
-		if names == nil {
+		if whole {
 			row = append(row, selector(without(m, shared)))
 		}
 		t.Rows = append(t.Rows, append(row, cells[i]...))
