@@ -40,8 +40,7 @@ func (b *Backend) explainQuery(ctx context.Context, in ExplainQueryIn) (ExplainQ
 		return ExplainQueryOut{}, err
 	}
 	out := ExplainQueryOut{Formatted: parser.Prettify(expr), Type: string(expr.Type())}
-	l := &linter{b: b, expr: expr, selections: selections(expr), at: b.moment(in.Time), types: map[string]promv1.MetricType{}}
-	l.look(ctx)
+	l := b.lint(ctx, expr, b.moment(in.Time))
 	out.Mistakes, out.Notes = l.mistakes(ctx), l.notes
 	out.Cost = l.cost()
 	if len(l.selections) > 0 {
@@ -62,6 +61,13 @@ type linter struct {
 	interval time.Duration                // between samples, 0 if not known
 	notes    []string
 	found    []string
+}
+
+// lint begins the checks of an expression at an instant.
+func (b *Backend) lint(ctx context.Context, expr parser.Expr, at time.Time) *linter {
+	l := &linter{b: b, expr: expr, selections: selections(expr), at: at, types: map[string]promv1.MetricType{}}
+	l.look(ctx)
+	return l
 }
 
 // maxLinted is how many selectors are counted.

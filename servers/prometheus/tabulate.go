@@ -75,7 +75,7 @@ func tabulate(metrics []model.Metric, columns []string, cells [][]string) (same 
 		}
 		narrow += len(selector(without(m, shared))) + len(`"",`)
 	}
-	whole := len(metrics) < 2 || len(names) == 0 || wide > narrow
+	whole := len(metrics) < 2 || wide > narrow
 	if whole {
 		names, t.Columns = nil, slices.Concat([]string{"series"}, columns)
 	}
