@@ -161,7 +161,15 @@ func (m movement) note() string {
 	case m.before == 0:
 		return "was 0"
 	}
-	return sign(rounded(m.relative()*100)) + "%"
+	return sign(wholeOr3(m.relative()*100)) + "%"
+}
+
+// wholeOr3 writes a percentage to three digits, or to one where it has more.
+func wholeOr3(f float64) string {
+	if math.Abs(f) >= 100 {
+		return number(math.Round(f))
+	}
+	return rounded3(f)
 }
 
 func zeroed(f float64) float64 {

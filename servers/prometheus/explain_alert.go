@@ -188,7 +188,7 @@ func (r *alertReport) state(rule rule, active []activeAlert, d *dissection) stri
 	case rule.LastError != "":
 		return "not evaluated: the last evaluation failed"
 	case rule.LastEvaluation.IsZero():
-		return "not evaluated yet"
+		return "unknown: the rule is not evaluated yet"
 	case d.impossible != "":
 		return "inactive, and cannot fire: " + d.impossible
 	case len(r.matchers) > 0 && len(rule.Alerts) > 0:

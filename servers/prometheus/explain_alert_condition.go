@@ -228,9 +228,9 @@ func (p part) verdict() string {
 	return line
 }
 
-func (x pair) String() string {
-	text := fmt.Sprintf("%s: %s against %s", selector(x.series), number(x.value), number(x.threshold))
-	if away := x.away(); away > 0 {
+func (p pair) String() string {
+	text := fmt.Sprintf("%s: %s against %s", selector(p.series), number(p.value), number(p.threshold))
+	if away := p.away(); away > 0 {
 		text += ", away by " + rounded(away)
 	}
 	return text

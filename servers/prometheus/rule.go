@@ -186,23 +186,24 @@ func (r rule) fault(now time.Time) (rank int, text string) {
 	case r.Health == "err" || r.LastError != "":
 		return 3, "fails: " + cmp.Or(r.LastError, "no error given")
 	case r.LastEvaluation.IsZero():
-		return 2, "not evaluated yet"
+		return 2, "is not evaluated yet"
 	case interval > 0 && late > 3*interval+10*time.Second:
-		return 2, "not evaluated for " + span(late) + " though its interval is " + span(interval)
+		return 2, "was not evaluated for " + span(late) + " though its interval is " + span(interval)
 	case interval > 0 && time.Duration(r.EvaluationTime) > interval/2:
-		return 1, "slow: takes " + brieftime(time.Duration(r.EvaluationTime)) + " of its interval of " + span(interval)
+		return 1, "is slow: it takes " + brieftime(time.Duration(r.EvaluationTime)) + " of its interval of " + span(interval)
 	}
 	return 0, ""
 }
 
-// brieftime writes a duration to two or three digits: 1.2ms, 340ms, 4.1s.
+// brieftime writes a duration to two or three digits: 1.2ms, 340ms, 4.1s. Of
+// what took no time nothing is known.
 func brieftime(d time.Duration) string {
 	for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond} {
 		if d >= unit {
 			return d.Round(unit / 10).String()
 		}
 	}
-	return d.String()
+	return ""
 }
 
 // since writes how long ago a moment was.

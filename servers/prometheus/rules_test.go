@@ -58,7 +58,7 @@ func TestRulesOnManyPages(t *testing.T) {
 	last := fmt.Sprintf("Page%03d", groupsPerPage+9)
 	out := call[RulesOut](t, s, "prometheus_rules", map[string]any{"name": last})
 	require.Equal(t, []string{last}, column(t, out.Rules, "name"))
-	require.Contains(t, out.Problems[0], last+" in group page 209 not evaluated yet")
+	require.Contains(t, out.Problems[0], last+" in group page 209 is not evaluated yet")
 	explained := call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": last})
-	require.Equal(t, []string{"not evaluated yet"}, explained.State)
+	require.Equal(t, []string{"unknown: the rule is not evaluated yet"}, explained.State)
 }

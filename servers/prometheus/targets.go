@@ -96,7 +96,7 @@ func (b *Backend) discover(ctx context.Context, in TargetsIn) (discovery, error)
 		active, err = fetch[discovery](ctx, b, "targets", url.Values{"state": {"active"}}, "list the targets")
 		return err
 	}, func(ctx context.Context) (err error) {
-		dropped, err = fetch[discovery](ctx, b, "targets", url.Values{"state": {"dropped"}, "scrapePool": {pool}}, "list the dropped targets")
+		dropped, err = fetch[discovery](ctx, b, "targets", url.Values{"state": {"dropped"}, "scrapePool": {pool}}, "list the targets")
 		return err
 	})
 	active.Counts = dropped.Counts
@@ -259,7 +259,7 @@ func (r *targetReport) out(in TargetsIn, now time.Time) TargetsOut {
 	}
 	out.Summary = fmt.Sprintf("%d down, %d unknown, %d up, %d dropped by relabelling, in %s", all.down, all.unknown, all.up, all.dropped, counted(len(r.jobs), "job"))
 	for _, t := range r.active {
-		scraped := "never"
+		scraped := ""
 		if !t.LastScrape.IsZero() {
 			scraped = since(now, t.LastScrape) + " ago"
 		}

@@ -37,7 +37,7 @@ func TestTargetsRefusals(t *testing.T) {
 	requireRefused(t, s, "prometheus_targets", map[string]any{"job": "exportr"}, `not_found: no job "exportr" has a target; jobs are exporter`)
 	requireRefused(t, s, "prometheus_targets", map[string]any{"state": "dead"}, "invalid")
 	requireDenied(t, "prometheus_targets", nil)
-	requireRefused(t, refusing(t, http.StatusServiceUnavailable), "prometheus_targets", nil, "unavailable: Prometheus could not list the ")
+	requireRefused(t, refusing(t, http.StatusServiceUnavailable), "prometheus_targets", nil, "unavailable: Prometheus could not list the targets")
 }
 
 func TestTargetsWhereNoneAreListed(t *testing.T) {
