@@ -161,11 +161,11 @@ func (m movement) note() string {
 	case m.before == 0:
 		return "was 0"
 	}
-	return sign(wholeOr3(m.relative()*100)) + "%"
+	return sign(percentage(m.relative()*100)) + "%"
 }
 
-// wholeOr3 writes a percentage to three digits, or to one where it has more.
-func wholeOr3(f float64) string {
+// percentage writes a percentage to three digits, or to all before the point where it has more.
+func percentage(f float64) string {
 	if math.Abs(f) >= 100 {
 		return number(math.Round(f))
 	}
