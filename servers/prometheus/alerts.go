@@ -49,7 +49,7 @@ func (b *Backend) alerts(ctx context.Context, in AlertsIn) (AlertsOut, error) {
 	}
 	var out AlertsOut
 	all, err := b.activeAlerts(ctx)
-	if lacks(err) {
+	if isMissing(err) {
 		out.NotLooked = []string{"when each became active, values and annotations: " + err.(*mcpkit.Error).Text + ". What is said here comes from the series ALERTS"}
 		all, err = b.alertsFromSeries(ctx)
 	}

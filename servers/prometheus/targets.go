@@ -64,7 +64,7 @@ type discovery struct {
 
 func (b *Backend) targets(ctx context.Context, in TargetsIn) (TargetsOut, error) {
 	found, err := b.discover(ctx, in)
-	if lacks(err) {
+	if isMissing(err) {
 		return b.targetsFromUp(ctx, in, err)
 	}
 	if err != nil {
@@ -77,8 +77,8 @@ func (b *Backend) targets(ctx context.Context, in TargetsIn) (TargetsOut, error)
 	return r.out(in, b.now()), nil
 }
 
-// lacks reports whether an error says that the backend has no such endpoint.
-func lacks(err error) bool {
+// isMissing reports whether an error says that the backend has no such endpoint.
+func isMissing(err error) bool {
 	var known *mcpkit.Error
 	return errors.As(err, &known) && known.Kind == mcpkit.NotFound
 }

@@ -53,7 +53,7 @@ func (b *Backend) tsdbStatus(ctx context.Context, in TSDBStatusIn) (TSDBStatusOu
 	err = mcpkit.Together(ctx, maxRequests, func(ctx context.Context) error {
 		var err error
 		status, err = c.TSDB(ctx, promv1.WithLimit(uint64(limit)))
-		if missing = translate(err, "tell its cardinality"); lacks(missing) {
+		if missing = translate(err, "tell its cardinality"); isMissing(missing) {
 			return nil
 		}
 		return missing
