@@ -34,7 +34,7 @@ func (l *look) blameMatchers(ctx context.Context, all []*labels.Matcher) ([]stri
 	var guilty []string
 	for i, m := range all {
 		rest := slices.Delete(slices.Clone(all), i, i+1)
-		if m.Name == labels.MetricName || !selects(rest) {
+		if m.Name == model.MetricNameLabel || !selects(rest) {
 			continue
 		}
 		some, err := l.first(ctx, matcherText(rest))
@@ -52,7 +52,7 @@ func (l *look) blameMatchers(ctx context.Context, all []*labels.Matcher) ([]stri
 	case name == "":
 		return []string{fmt.Sprintf("no series match %s", matcherText(all))}, nil
 	}
-	bare := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name)}
+	bare := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name)}
 	some, err := l.first(ctx, matcherText(bare))
 	switch {
 	case err != nil:
@@ -133,7 +133,7 @@ func (l *look) blameName(ctx context.Context, name, bare string) ([]string, erro
 		return []string{fmt.Sprintf("%s has no series at that time: its last sample is of %s (%s earlier)", name, instant(last), span(l.to.Sub(last)))}, nil
 	}
 	text := fmt.Sprintf("there is no metric %s", name)
-	names, err := l.values(ctx, labels.MetricName, "")
+	names, err := l.values(ctx, model.MetricNameLabel, "")
 	if err != nil {
 		return []string{text}, nil // the names are a help, not the answer
 	}

@@ -159,7 +159,9 @@ func (l *linter) lintWindow(s selection) {
 // lintMatchers checks selectors that name no metric, and regular expressions
 // that are none or match everything.
 func (l *linter) lintMatchers(s selection) {
-	if s.name == "" && !slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool { return m.Name == labels.MetricName && m.Value != ".+" && m.Value != ".*" }) {
+	if s.name == "" && !slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool {
+		return m.Name == model.MetricNameLabel && m.Value != ".+" && m.Value != ".*"
+	}) {
 		l.say("%s selects series of every metric, which rarely mean the same; name one", s)
 	}
 	for _, m := range s.matchers {

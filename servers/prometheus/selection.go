@@ -28,7 +28,7 @@ func (s selection) String() string { return matcherText(s.matchers) }
 func matcherText(ms []*labels.Matcher) string {
 	name, names := fixedName(ms), 0
 	for _, m := range ms {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			names++
 		}
 	}
@@ -41,7 +41,7 @@ func matcherText(ms []*labels.Matcher) string {
 // fixedName is the metric name that matchers ask for, empty if it is not one.
 func fixedName(ms []*labels.Matcher) string {
 	for _, m := range ms {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 			return m.Value
 		}
 	}
