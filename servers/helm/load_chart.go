@@ -225,7 +225,6 @@ func (b *Backend) fetchArchive(ctx context.Context, r *repository, v version, wh
 	case u.Scheme != "http" && u.Scheme != "https" || r.base.Scheme == "https" && u.Scheme != "https":
 		return nil, mcpkit.Errorf(mcpkit.Denied, "the index of %s names a URL that begins with %s:// for %s, which is not followed", r, u.Scheme, what)
 	}
-	u.User = nil // credentials come from the repositories file alone
 	c, err := b.visit(r)
 	if err != nil {
 		return nil, err

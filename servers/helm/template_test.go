@@ -2,6 +2,10 @@ package helm
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -149,10 +153,14 @@ func TestTemplateFindings(t *testing.T) {
 
 func TestSchemasReadNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, ref := range []string{"http://127.0.0.1:1/x.json", "file:///etc/passwd", "urn:x:y"} {
+	h := newHost(t, func(_ *host, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "true") })
+	local := filepath.Join(t.TempDir(), "local.json")
+	require.NoError(t, os.WriteFile(local, []byte("true"), 0o600))
+	for _, ref := range []string{h.URL, "file://" + local, "urn:x:y"} {
 		c := made(t, file{"values.schema.json", []byte(`{"$ref": "` + ref + `"}`)})
 		requireKind(t, checkValues(c, nil), mcpkit.Invalid, "Schemas that lie outside the chart are not fetched")
 	}
+	require.Empty(t, h.asked)
 	c := made(t, file{"values.schema.json", []byte(`{"properties": {"token": {"pattern": "^[0-9]+$"}, "at": {"$ref": "#/definitions/at"}}, "definitions": {"at": {"enum": [1, 2]}}}`)})
 	err := checkValues(c, map[string]any{"token": "hunter2", "at": 3})
 	requireKind(t, err, mcpkit.Invalid, "- at (value must be one of 1, 2)\n- token (does not match pattern ^[0-9]+$)")
