@@ -146,31 +146,39 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
-// index returns what r holds: as remembered while that is fresh, else as it
-// says now. A repository that does not answer is spoken for by what it last
-// said, with the reason in stale.
-func (b *Backend) index(ctx context.Context, r *repository) (*index, error) {
+// inTurn does something with the place of r's index while nobody else may. What
+// the cache folder has to say of it is there.
+func (b *Backend) inTurn(ctx context.Context, r *repository, do func(*cached) error) error {
 	place := b.indexes.of(r)
 	if err := take(ctx, place.turn); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { <-place.turn }()
 	if err := b.readCached(ctx, r, place); err != nil {
-		return nil, err
+		return err
 	}
-	if place.index != nil && b.now().Sub(place.index.asked) < indexTTL {
-		return place.index, nil
-	}
-	_, err := b.refresh(ctx, r, place)
-	if err == nil {
-		return place.index, nil
-	}
-	if place.index == nil || ctx.Err() != nil {
-		return nil, err
-	}
-	old := *place.index
-	old.stale = err
-	return &old, nil
+	return do(place)
+}
+
+// index returns what r holds: as remembered while that is fresh, else as it
+// says now. A repository that does not answer is spoken for by what it last
+// said, with the reason in stale.
+func (b *Backend) index(ctx context.Context, r *repository) (out *index, err error) {
+	err = b.inTurn(ctx, r, func(place *cached) error {
+		out = place.index
+		if out != nil && b.now().Sub(out.asked) < indexTTL {
+			return nil
+		}
+		_, err := b.refresh(ctx, r, place)
+		if err != nil && out != nil && ctx.Err() == nil {
+			old := *out
+			old.stale, out = err, &old
+			return nil
+		}
+		out = place.index
+		return err
+	})
+	return out, err
 }
 
 // refresh asks r for its index and puts it in its place, whose turn the caller

@@ -70,7 +70,7 @@ func (b *Backend) repoUpdate(ctx context.Context, _ RepoUpdateIn, plan mcpkit.Pl
 		steps = append(steps, func(ctx context.Context) error {
 			row, err := b.updateOne(ctx, r)
 			if known, ok := errors.AsType[*mcpkit.Error](err); ok {
-				row, failed[i], err = []string{r.Name, string(known.Kind), "", "", "", ""}, r.Name+": "+known.Text, nil
+				row, failed[i], err = []string{r.Name, string(known.Kind), "", "", "", "", ""}, r.Name+": "+known.Text, nil
 			}
 			rows[i] = row
 			if err == nil {
@@ -87,16 +87,8 @@ func (b *Backend) repoUpdate(ctx context.Context, _ RepoUpdateIn, plan mcpkit.Pl
 	if b.cfg.CacheDir != "" {
 		out.Kept = "in the cache folder, for all servers that share it"
 	}
-	out.Repositories = dense(mcpkit.Table{Columns: []string{"repository", "state", "charts", "versions", "new", "gone", "newest"}, Rows: padded(rows, 7)})
+	out.Repositories = dense(mcpkit.Table{Columns: []string{"repository", "state", "charts", "versions", "new", "gone", "newest"}, Rows: rows})
 	return out, nil
-}
-
-// padded gives every row the same number of cells.
-func padded(rows [][]string, n int) [][]string {
-	for i := range rows {
-		rows[i] = append(rows[i], make([]string, max(0, n-len(rows[i])))...)
-	}
-	return rows
 }
 
 // shownNew is how many new versions of one repository are named.
@@ -104,28 +96,23 @@ const shownNew = 8
 
 // updateOne fetches one index anew and says how it differs.
 func (b *Backend) updateOne(ctx context.Context, r *repository) ([]string, error) {
-	place := b.indexes.of(r)
-	if err := take(ctx, place.turn); err != nil {
-		return nil, err
-	}
-	defer func() { <-place.turn }()
-	if err := b.readCached(ctx, r, place); err != nil {
-		return nil, err
-	}
-	old := place.index
-	if old != nil {
-		anew := *old
-		anew.known = nil // the cache folder wants the index itself
-		place.index = &anew
-	}
-	raw, err := b.refresh(ctx, r, place)
+	var old, fresh *index
+	err := b.inTurn(ctx, r, func(place *cached) error {
+		if old = place.index; old != nil {
+			anew := *old
+			anew.known = nil // the cache folder wants the index itself
+			place.index = &anew
+		}
+		raw, err := b.refresh(ctx, r, place)
+		if err != nil {
+			return err
+		}
+		fresh = place.index
+		return b.writeCached(r, raw)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := b.writeCached(r, raw); err != nil {
-		return nil, err
-	}
-	fresh := place.index
 	row := []string{r.Name, "unchanged", strconv.Itoa(len(fresh.charts)), strconv.Itoa(fresh.versions), "", "", ""}
 	if old == nil {
 		row[1] = "first read"

@@ -60,10 +60,9 @@ func (b *Backend) template(ctx context.Context, in TemplateIn) (TemplateOut, err
 	if err != nil {
 		return TemplateOut{}, err
 	}
-	values := chartValues(in.Values)
-	out := TemplateOut{Chart: c.from, KubeVersion: kube, Findings: templateFindings(c.Chart, values, capabilities)}
+	out := TemplateOut{Chart: c.from, KubeVersion: kube, Findings: templateFindings(c.Chart, in.Values, capabilities)}
 	crds := c.CRDObjects()
-	all, notes, err := b.render(ctx, c.Chart, rendering{release, namespace, values, capabilities})
+	all, notes, err := b.render(ctx, c.Chart, rendering{release, namespace, chartValues(in.Values), capabilities})
 	if err != nil {
 		return TemplateOut{}, err
 	}

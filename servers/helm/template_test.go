@@ -179,8 +179,11 @@ func TestEndlessTemplateDoesNotHoldUpTheCall(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-func TestNumbersOfValues(t *testing.T) {
+func TestValuesAreCopied(t *testing.T) {
 	t.Parallel()
-	got := chartValues(mcpkit.Object{"a": 1e6, "b": 1.5, "c": []any{2.0, map[string]any{"d": 3.0}}, "e": 1e300})
-	require.Equal(t, map[string]any{"a": int64(1000000), "b": 1.5, "c": []any{int64(2), map[string]any{"d": int64(3)}}, "e": 1e300}, got)
+	given := map[string]any{"a": 1e6, "c": []any{2.0, map[string]any{"d": 3.0}}}
+	got := chartValues(given)
+	require.Equal(t, given, got)
+	got["c"].([]any)[1].(map[string]any)["d"] = 4.0
+	require.Equal(t, 3.0, given["c"].([]any)[1].(map[string]any)["d"])
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,9 +17,10 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 )
 
-// chartValues are a caller's values as charts expect them: whole numbers are
-// integers, or templates would write 1000000 as 1e+06. The result is a copy.
-func chartValues(given mcpkit.Object) map[string]any {
+// chartValues are a copy of a caller's values for Helm, which writes into what it
+// is given. Numbers stay the floats that Helm makes of them too, for charts
+// look at their type: 1000000 is rendered as 1e+06, as Helm's own program does.
+func chartValues(given map[string]any) map[string]any {
 	out := make(map[string]any, len(given))
 	for k, v := range given {
 		out[k] = chartValue(v)
@@ -29,12 +29,7 @@ func chartValues(given mcpkit.Object) map[string]any {
 }
 
 func chartValue(v any) any {
-	const exact = 1 << 53
 	switch x := v.(type) {
-	case float64:
-		if x == math.Trunc(x) && math.Abs(x) < exact {
-			return int64(x)
-		}
 	case map[string]any:
 		return chartValues(x)
 	case []any:

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/spf13/pflag"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/servers/helm"
+	"helm.sh/helm/v3/pkg/helmpath"
 )
 
 func main() {
@@ -21,6 +24,8 @@ func main() {
 			chartFlags(f, &cfg)
 		},
 		Register: func(ts *mcpkit.Toolset) error {
+			cfg.Repositories = cmp.Or(cfg.Repositories, helmpath.ConfigPath("repositories.yaml"))
+			cfg.RegistryConfig = cmp.Or(cfg.RegistryConfig, helmpath.ConfigPath("registry", "config.json"))
 			helm.Register(ts, helm.New(cfg))
 			return nil
 		},
@@ -29,8 +34,8 @@ func main() {
 
 // chartFlags say where charts may come from.
 func chartFlags(f *pflag.FlagSet, cfg *helm.Config) {
-	f.StringVar(&cfg.Repositories, "repositories", "", "`file` of chart repositories and registries, in the format of helm's repositories.yaml")
-	f.StringVar(&cfg.RegistryConfig, "registry-config", "", "`file` with the registries' credentials, as helm registry login writes it; credential helpers are not run")
+	f.StringVar(&cfg.Repositories, "repositories", "", "`file` of chart repositories and registries, in the format of helm's repositories.yaml; helm's own if absent")
+	f.StringVar(&cfg.RegistryConfig, "registry-config", "", "`file` with the registries' credentials, as helm registry login writes it; helm's own if absent; credential helpers are not run")
 	f.StringVar(&cfg.ChartDir, "chart-dir", "", "`folder` whose chart archives may be used by name")
 	f.StringVar(&cfg.CacheDir, "cache-dir", "", "`folder` that shares repository indexes between servers; memory alone if absent")
 	f.StringSliceVar(&cfg.AllowedHosts, "allowed-repository-hosts", nil, "`hosts`, with their ports, of which helm_repo_add may add repositories; without any the tool does not exist")
