@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -56,36 +53,29 @@ func evaluated(t testing.TB, names ...string) {
 	})
 }
 
-// guarded is a session of the read server whose Prometheus is behind a proxy
-// that answers some paths by itself.
+// guarded is a session of the read server whose Prometheus is behind a gateway
+// that answers some paths by itself, where it gives a code.
 func guarded(t testing.TB, answers func(path string) (code int, body string)) *mcptest.Session {
 	t.Helper()
-	at, err := url.Parse(stack().Prometheus)
-	require.NoError(t, err)
-	forward := httputil.NewSingleHostReverseProxy(at)
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g := newGateway(t, func(w http.ResponseWriter, r *http.Request, _ url.Values) bool {
 		code, body := answers(r.URL.Path)
-		if code == 0 {
-			forward.ServeHTTP(w, r)
-			return
+		if code != 0 {
+			w.WriteHeader(code)
+			_, _ = w.Write([]byte(body)) // a client that is gone needs none
 		}
-		w.WriteHeader(code)
-		_, _ = w.Write([]byte(body))
-	}))
-	t.Cleanup(proxy.Close)
-	return serve(t, New(Config{Prometheus: Endpoint{URL: proxy.URL}, Alertmanager: Endpoint{URL: stack().Alertmanager}}), mcpkit.AccessRead, nil)
+		return code == 0
+	})
+	g.Start()
+	return serve(t, g.backend(""), mcpkit.AccessRead, nil)
 }
 
 // lacking is a session whose Prometheus does not have some endpoints, as Thanos
 // and Mimir do not.
 func lacking(t testing.TB, paths ...string) *mcptest.Session {
 	t.Helper()
-	return guarded(t, func(path string) (int, string) {
-		if slices.Contains(paths, path) {
-			return http.StatusNotFound, "404 page not found"
-		}
-		return 0, ""
-	})
+	g := newGateway(t, lacks(paths...))
+	g.Start()
+	return serve(t, g.backend(""), mcpkit.AccessRead, nil)
 }
 
 // refusing is a session whose Prometheus refuses everything with a code.
@@ -100,37 +90,6 @@ func requireDenied(t *testing.T, tool string, args map[string]any) {
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		requireRefused(t, refusing(t, code), tool, args, "denied: Prometheus refuses this server's credentials")
 	}
-}
-
-// recorded is a proxy that remembers what it forwards.
-type recorded struct {
-	*httptest.Server
-	mu   sync.Mutex
-	seen []string // method and path
-}
-
-func recording(t testing.TB, to string) *recorded {
-	t.Helper()
-	at, err := url.Parse(to)
-	require.NoError(t, err)
-	forward, r := httputil.NewSingleHostReverseProxy(at), &recorded{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.mu.Lock()
-		r.seen = append(r.seen, req.Method+" "+req.URL.Path)
-		r.mu.Unlock()
-		forward.ServeHTTP(w, req)
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
-
-// take returns what was forwarded since it was called last.
-func (r *recorded) take() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := r.seen
-	r.seen = nil
-	return out
 }
 
 // alertStates are the states of the alerts of a name, as Prometheus tells them

@@ -55,64 +55,87 @@ type watched struct {
 	peak      float64
 }
 
+// playback walks through all streams at once, evaluation by evaluation.
+type playback struct {
+	streams    []stream
+	identities []model.LabelSet // of the alert of each stream
+	keys       []model.Fingerprint
+	next       []int // point of each stream
+}
+
+func (s simulation) play(streams []stream) *playback {
+	p := &playback{streams: streams, next: make([]int, len(streams))}
+	for _, st := range streams {
+		identity := s.identity(st.metric)
+		p.identities, p.keys = append(p.identities, identity), append(p.keys, identity.Fingerprint())
+	}
+	return p
+}
+
+// at returns the streams that have a point at a moment, by alert. It reports
+// false if two of them would be the same alert: Prometheus fails such an
+// evaluation.
+func (p *playback) at(now model.Time) (present map[model.Fingerprint]int, ok bool) {
+	present, ok = map[model.Fingerprint]int{}, true
+	for i, st := range p.streams {
+		for p.next[i] < len(st.points) && st.points[p.next[i]].at < now {
+			p.next[i]++
+		}
+		if p.next[i] == len(st.points) || st.points[p.next[i]].at != now {
+			continue
+		}
+		_, twice := present[p.keys[i]]
+		ok = ok && !twice
+		present[p.keys[i]] = i
+	}
+	return present, ok
+}
+
+func (p *playback) value(stream int) float64 { return p.streams[stream].points[p.next[stream]].value }
+
 // simulate evaluates the rule at each step from first to last. It follows
 // AlertingRule.Eval of Prometheus: a label set is pending from the evaluation
 // at which it appears, fires once it has been there for hold, is forgotten at
-// the first evaluation without it, and once firing stays for keep.
+// the first evaluation without it, and once firing stays for keep. An
+// evaluation that fails leaves all as it was, but for the limit, which ends all.
 func (s simulation) simulate(streams []stream, first, last time.Time, step time.Duration) simulated {
 	var out simulated
-	identities := make([]model.LabelSet, len(streams))
-	keys := make([]model.Fingerprint, len(streams))
-	next := make([]int, len(streams))
-	for i, st := range streams {
-		identities[i] = s.identity(st.metric)
-		keys[i] = identities[i].Fingerprint()
-	}
-	active := map[model.Fingerprint]*watched{}
+	p, active := s.play(streams), map[model.Fingerprint]*watched{}
 	for at := first; !at.After(last); at = at.Add(step) {
 		out.evaluations++
-		now, duplicate := model.TimeFromUnixNano(at.UnixNano()), false
-		present := map[model.Fingerprint]int{}
-		values := map[model.Fingerprint]float64{}
-		for i := range streams {
-			for next[i] < len(streams[i].points) && streams[i].points[next[i]].at < now {
-				next[i]++
-			}
-			if next[i] == len(streams[i].points) || streams[i].points[next[i]].at != now {
-				continue
-			}
-			_, twice := present[keys[i]]
-			duplicate = duplicate || twice
-			present[keys[i]], values[keys[i]] = i, streams[i].points[next[i]].value
-		}
-		if duplicate { // Prometheus fails such an evaluation and leaves all as it was
+		present, ok := p.at(model.TimeFromUnixNano(at.UnixNano()))
+		if !ok {
 			out.failed++
 			continue
 		}
 		for key, i := range present {
 			if active[key] == nil {
-				active[key] = &watched{labels: identities[i], active: at, peak: math.NaN()}
+				active[key] = &watched{labels: p.identities[i], active: at, peak: math.NaN()}
 			}
-			active[key].peak = s.worse(active[key].peak, values[key])
+			active[key].peak = s.worse(active[key].peak, p.value(i))
 		}
 		s.advance(active, present, at, &out)
 		if s.limit > 0 && len(active) > s.limit {
 			out.failed++
-			for key, w := range active {
-				w.stop(at, &out)
-				delete(active, key)
-			}
+			stopAll(active, at, &out)
 		}
 	}
 	end := last.Add(step)
-	for _, w := range active {
+	for key, w := range active {
 		if w.fires {
 			out.fired = append(out.fired, episode{w.labels, w.active, w.started, end, w.peak, true, false})
-		} else {
-			w.stop(end, &out)
+			delete(active, key)
 		}
 	}
+	stopAll(active, end, &out)
 	return out
+}
+
+func stopAll(active map[model.Fingerprint]*watched, at time.Time, out *simulated) {
+	for key, w := range active {
+		w.stop(at, out)
+		delete(active, key)
+	}
 }
 
 // advance takes every label set through one evaluation.

@@ -246,52 +246,59 @@ func named(m model.Metric) model.Metric {
 }
 
 func (r *comparison) out() CompareOut {
-	out := CompareOut{Before: r.before.String(), After: r.after.String(), Hints: r.hints}
-	var moved []movement
-	var before, after float64
-	appeared, gone := 0, 0
-	for _, m := range r.all {
-		before, after = before+zeroed(m.before), after+zeroed(m.after)
-		switch {
-		case math.IsNaN(m.before) && !math.IsNaN(m.after):
-			appeared++
-		case math.IsNaN(m.after) && !math.IsNaN(m.before):
-			gone++
-		}
-		if m.moves() {
-			moved = append(moved, m)
-		}
-	}
-	if r.more {
-		out.Hints = append(out.Hints, fmt.Sprintf("there are more than %d series, and only so many were compared; aggregate with sum by (...)", maxCompared))
-	}
-	if r.histograms > 0 {
-		out.Hints = append(out.Hints, fmt.Sprintf("%d native histograms cannot be compared as such; wrap the query in histogram_quantile, histogram_avg or histogram_count", r.histograms))
-	}
-	if r.undefined > 0 {
-		out.Hints = append(out.Hints, fmt.Sprintf("%d averages are NaN, such as of 0/0, and were left out", r.undefined))
-	}
-	out.Summary = fmt.Sprintf("%d of %d series moved", len(moved), len(r.all))
-	if len(r.all) == 0 {
-		out.Summary = "no series in either window"
-	}
-	if len(moved) > 0 {
-		m := moved[0]
-		out.Summary += fmt.Sprintf(", most of all %s: %s -> %s (%s)", selector(m.series), averageOf(m.before), averageOf(m.after), m.note())
-	}
-	if len(r.all) > 1 {
-		out.Summary += fmt.Sprintf(". %d appeared, %d gone. Sum of all: %s -> %s", appeared, gone, rounded(before), rounded(after))
-	}
+	out := CompareOut{Before: r.before.String(), After: r.after.String(), Hints: slices.Concat(r.hints, r.leftOut())}
+	moved := slices.DeleteFunc(slices.Clone(r.all), func(m movement) bool { return !m.moves() })
+	out.Summary = r.summary(moved)
 	out.Same, out.Moved = movedTable(moved)
 	out.Left, out.Moved.Rows = firstRows(out.Moved.Rows, cmp.Or(r.in.Limit, 20), "series")
 	return out
+}
+
+// leftOut says which series were not compared.
+func (r *comparison) leftOut() []string {
+	var out []string
+	if r.more {
+		out = append(out, fmt.Sprintf("there are more than %d series, and only so many were compared; aggregate with sum by (...)", maxCompared))
+	}
+	if r.histograms > 0 {
+		out = append(out, fmt.Sprintf("%d native histograms cannot be compared as such; wrap the query in histogram_quantile, histogram_avg or histogram_count", r.histograms))
+	}
+	if r.undefined > 0 {
+		out = append(out, fmt.Sprintf("%d averages are NaN, such as of 0/0, and were left out", r.undefined))
+	}
+	return out
+}
+
+func (r *comparison) summary(moved []movement) string {
+	if len(r.all) == 0 {
+		return "no series in either window"
+	}
+	text := fmt.Sprintf("%d of %d series moved", len(moved), len(r.all))
+	if len(moved) > 0 {
+		m := moved[0]
+		text += fmt.Sprintf(", most of all %s: %s -> %s (%s)", selector(m.series), averageOf(m.before), averageOf(m.after), m.note())
+	}
+	if len(r.all) == 1 {
+		return text
+	}
+	before, after, appeared, gone := 0.0, 0.0, 0, 0
+	for _, m := range r.all {
+		before, after = before+zeroed(m.before), after+zeroed(m.after)
+		switch {
+		case math.IsNaN(m.before):
+			appeared++
+		case math.IsNaN(m.after):
+			gone++
+		}
+	}
+	return text + fmt.Sprintf(". %d appeared, %d gone. Sum of all: %s -> %s", appeared, gone, rounded(before), rounded(after))
 }
 
 // moves leaves out differences that averaging itself makes.
 func (m movement) moves() bool {
 	const least = 1e-9
 	if math.IsNaN(m.before) || math.IsNaN(m.after) {
-		return !(math.IsNaN(m.before) && math.IsNaN(m.after))
+		return true
 	}
 	return m.before != m.after && !(math.Abs(m.change()) <= least*math.Max(math.Abs(m.before), math.Abs(m.after)))
 }

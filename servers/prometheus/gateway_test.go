@@ -24,6 +24,7 @@ type gateway struct {
 }
 
 type request struct {
+	method string
 	path   string
 	form   url.Values
 	header http.Header
@@ -32,7 +33,13 @@ type request struct {
 // newGateway passes on what admit lets through; admit answers the rest itself.
 func newGateway(t testing.TB, admit func(w http.ResponseWriter, r *http.Request, form url.Values) bool) *gateway {
 	t.Helper()
-	target, err := url.Parse(stack().Prometheus)
+	return gatewayTo(t, stack().Prometheus, admit)
+}
+
+// gatewayTo stands before any server.
+func gatewayTo(t testing.TB, server string, admit func(w http.ResponseWriter, r *http.Request, form url.Values) bool) *gateway {
+	t.Helper()
+	target, err := url.Parse(server)
 	require.NoError(t, err)
 	next := httputil.NewSingleHostReverseProxy(target)
 	g := &gateway{}
@@ -43,7 +50,7 @@ func newGateway(t testing.TB, admit func(w http.ResponseWriter, r *http.Request,
 		}
 		form, _ := url.ParseQuery(string(body) + "&" + r.URL.RawQuery) // of Prometheus's own client, well formed
 		g.mu.Lock()
-		g.asked = append(g.asked, request{r.URL.Path, form, r.Header.Clone()})
+		g.asked = append(g.asked, request{r.Method, r.URL.Path, form, r.Header.Clone()})
 		g.mu.Unlock()
 		if !admit(w, r, form) {
 			return

@@ -10,7 +10,7 @@
 //	exporter                   series of known value, and gauges that tests set: testbed_queue_length{queue} of billing, mail and orders at first 0
 //	shop                       today's part of the past below; a second target, shop-0, is dropped
 //	sessions                   testbed_session_seconds{user, shard}, 20,000 series, every 3s
-//	broken                     always down: it answers 500
+//	broken                     always down: it answers 500; scraped with secrets, each of which ends in s3cret
 //	apiserver                  the API server of [Options.Kubeconfig], every 5s
 //
 // The series of exporter are told in testbed/backends/prometheus/exporter,
