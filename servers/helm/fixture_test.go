@@ -106,6 +106,21 @@ func (p program) putting(ns, release, chart, version string, args []string) []st
 	return append([]string{"upgrade", "--install", release, chart, "--repo", published().URL(charts.Plain), "--version", version, "-n", ns}, args...)
 }
 
+// start runs one command line until ctx ends, which kills it; the channel is
+// closed when it is gone.
+func (p program) start(t testing.TB, ctx context.Context, args ...string) <-chan struct{} {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Env = p.env
+	require.NoError(t, cmd.Start())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cmd.Wait() // killed
+	}()
+	return done
+}
+
 // within waits until a condition of the cluster holds.
 func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()

@@ -12,6 +12,7 @@ import "github.com/toolcrib/toolcrib/mcpkit"
 func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, listReleases, b.listReleases)
 	mcpkit.Read(ts, getRelease, b.getRelease)
+	mcpkit.Read(ts, getStatus, b.getStatus)
 	mcpkit.Read(ts, getHistory, b.getHistory)
 	mcpkit.Read(ts, template, b.template)
 	mcpkit.Read(ts, showChart, b.showChart)
