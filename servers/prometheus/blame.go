@@ -34,7 +34,12 @@ func (l *look) blameMatchers(ctx context.Context, all []*labels.Matcher) ([]stri
 	var guilty []string
 	for i, m := range all {
 		rest := slices.Delete(slices.Clone(all), i, i+1)
-		if m.Name == model.MetricNameLabel || !selects(rest) {
+		switch {
+		case m.Name == model.MetricNameLabel:
+			continue
+		case len(rest) == 0:
+			return []string{l.tellMatcher(ctx, m, rest)}, nil
+		case !selects(rest):
 			continue
 		}
 		some, err := l.first(ctx, matcherText(rest))
@@ -71,8 +76,12 @@ func selects(ms []*labels.Matcher) bool {
 // tellMatcher says that a matcher leaves nothing of the series the rest select,
 // and what it could match.
 func (l *look) tellMatcher(ctx context.Context, m *labels.Matcher, rest []*labels.Matcher) string {
-	text := fmt.Sprintf("no series of %s has %s", matcherText(rest), m)
-	values, err := l.values(ctx, m.Name, matcherText(rest))
+	of, text := "", fmt.Sprintf("no series has %s", m)
+	if len(rest) > 0 {
+		of = matcherText(rest)
+		text = fmt.Sprintf("no series of %s has %s", of, m)
+	}
+	values, err := l.values(ctx, m.Name, of)
 	switch {
 	case err != nil:
 		return text

@@ -67,11 +67,15 @@ func (l *look) has(ctx context.Context, expr parser.Expr) (bool, error) {
 	return true, nil
 }
 
+// maxPuzzled is the cost, in samples, above which an empty result is not
+// explained: the looks cost as much as the query, and there are several.
+const maxPuzzled = 5e6
+
 // whyEmpty explains why an expression has no series: it goes down to the first
 // part that is empty though the parts below it are not. What stops it is no
 // error: the empty result stands.
-func (b *Backend) whyEmpty(ctx context.Context, expr parser.Expr, l *look) []string {
-	if c := costOf(expr, pointsOf(l.to.Sub(l.from), l.step)); c.doubtful() {
+func (b *Backend) whyEmpty(ctx context.Context, expr parser.Expr, c cost, l *look) []string {
+	if c.samples() > maxPuzzled {
 		return []string{"no series"}
 	}
 	why, err := l.explain(ctx, expr)

@@ -63,7 +63,7 @@ func (b *Backend) whyNoRows(ctx context.Context, rows int, match []string, at ti
 	var why []string
 	for _, m := range match {
 		if expr, err := b.parse(m); err == nil {
-			why = append(why, b.whyEmpty(ctx, expr, b.atInstant(at))...)
+			why = append(why, b.whyEmpty(ctx, expr, costOf(expr, 1), b.atInstant(at))...)
 		}
 	}
 	return []string{"no series: " + strings.Join(why, "; ")}

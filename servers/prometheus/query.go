@@ -73,7 +73,7 @@ func (b *Backend) query(ctx context.Context, in QueryIn) (QueryOut, error) {
 		out.Total, out.Instead = b.narrower(ctx, expr, metricsOf(e.value), cmp.Or(e.total, c.seriesOf(expr)), at)
 		out.Truncated, out.LeftOut = true, shown(limit, out.Total)
 	case isEmpty(e.value):
-		out.Notes = append(out.Notes, b.whyEmpty(ctx, expr, b.atInstant(at))...)
+		out.Notes = append(out.Notes, b.whyEmpty(ctx, expr, c, b.atInstant(at))...)
 	}
 	return out, nil
 }

@@ -84,7 +84,7 @@ func (b *Backend) queryRange(ctx context.Context, in QueryRangeIn) (QueryRangeOu
 		out.Total, out.Instead = b.narrower(ctx, expr, metricsOf(m), cmp.Or(e.total, c.seriesOf(expr)), r.End)
 		out.Truncated, out.LeftOut = true, shown(limit, out.Total)
 	case len(m) == 0:
-		out.Notes = append(out.Notes, b.whyEmpty(ctx, expr, b.overRange(r))...)
+		out.Notes = append(out.Notes, b.whyEmpty(ctx, expr, c, b.overRange(r))...)
 	}
 	return out, nil
 }
