@@ -128,7 +128,7 @@ func (o *TemplateOut) fill(all []rendered, notes string, show []string) error {
 			fmt.Fprintf(&text, "---\n# Source: %s\n%s\n", r.Name, strings.TrimSpace(r.Content))
 		}
 	}
-	o.Manifests = text.String()
+	o.Objects, o.Manifests = *dense(o.Objects), text.String()
 	for _, s := range show {
 		switch {
 		case strings.HasSuffix(s, "NOTES.txt"):

@@ -43,7 +43,7 @@ func TestTemplate(t *testing.T) {
 	require.Contains(t, text, "kube_version: v1.36, as stated; the cluster was not asked")
 	require.Contains(t, text, `value "replica" is unknown to chart web and changes nothing; did you mean replicas?`)
 	require.Contains(t, text, `value "service.prot" is not among the chart's own; did you mean service.port?`)
-	require.Contains(t, text, "Deployment\tshop\tweb/templates/deployment.yaml\t\n")
+	require.Contains(t, text, "Deployment\tshop\tweb/templates/deployment.yaml\n")
 	require.Contains(t, text, "\n  replicas: 3\n")
 	require.Regexp(t, `admin-password: redacted:[0-9a-f]{8}`, text)
 	require.NotContains(t, text, "notes:")
