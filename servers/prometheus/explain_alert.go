@@ -66,11 +66,17 @@ func (b *Backend) explainAlert(ctx context.Context, in ExplainAlertIn) (ExplainA
 	if found, err = ofGroup(found, in.Name, in.Group); err != nil {
 		return ExplainAlertOut{}, err
 	}
-	r := &alertReport{b: b, in: in, matchers: matchers, now: b.now(), several: len(found) > 1, limit: cmp.Or(in.Limit, 20)}
-	for _, rule := range found {
+	if meant := slices.DeleteFunc(slices.Clone(found), func(r rule) bool { return !concerns(matchers, model.Metric(r.Labels)) }); len(meant) > 0 {
+		found = meant
+	}
+	r := &alertReport{b: b, in: in, matchers: matchers, now: b.now(), rules: found, limit: cmp.Or(in.Limit, 20)}
+	for _, rule := range found[:min(maxExplained, len(found))] {
 		if err := r.explain(ctx, rule); err != nil {
 			return ExplainAlertOut{}, err
 		}
+	}
+	if len(found) > maxExplained {
+		r.cut = append(r.cut, fmt.Sprintf("rules: %d of %d of that name explained, give group", maxExplained, len(found)))
 	}
 	if err := r.deliver(ctx); err != nil {
 		return ExplainAlertOut{}, err
@@ -94,13 +100,16 @@ func ofGroup(found []rule, name, group string) ([]rule, error) {
 	return found, nil
 }
 
+// maxExplained is how many rules of one name a call explains.
+const maxExplained = 10
+
 // alertReport is one call on its way.
 type alertReport struct {
 	b        *Backend
 	in       ExplainAlertIn
 	matchers amlabels.Matchers
 	now      time.Time
-	several  bool // whether more than one rule has the name
+	rules    []rule // of that name
 	limit    int
 
 	fires []activeAlert
@@ -117,12 +126,23 @@ type activeRow struct {
 	held string // what Alertmanager does with it
 }
 
+// called tells a rule from the others of its name: by its group, and by its
+// labels where they share that.
+func (r *alertReport) called(rule rule) string {
+	for _, other := range r.rules {
+		if other.group == rule.group && !other.Labels.Equal(rule.Labels) {
+			return rule.group.Name + " " + selector(model.Metric(rule.Labels))
+		}
+	}
+	return rule.group.Name
+}
+
 // where is how lines about a rule begin when several have its name.
 func (r *alertReport) where(rule rule) string {
-	if !r.several {
+	if len(r.rules) < 2 {
 		return ""
 	}
-	return "group " + rule.group.Name + ": "
+	return "group " + r.called(rule) + ": "
 }
 
 // why adds a line, unless the state of the same rule says it already.
@@ -262,15 +282,15 @@ func (r *alertReport) cutTo(what string, total int) {
 
 // columns has the rule's group in front where it is needed.
 func (r *alertReport) columns(names ...string) []string {
-	if r.several {
+	if len(r.rules) > 1 {
 		return append([]string{"group"}, names...)
 	}
 	return names
 }
 
 func (r *alertReport) cells(rule rule, cells ...string) []string {
-	if r.several {
-		return append([]string{rule.group.Name}, cells...)
+	if len(r.rules) > 1 {
+		return append([]string{r.called(rule)}, cells...)
 	}
 	return cells
 }

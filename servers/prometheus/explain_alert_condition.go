@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -156,9 +157,28 @@ func (d *dissection) whyEmpty(ctx context.Context, s selection) string {
 	}
 	why, err := d.b.atInstant(d.at).blame(ctx, s.node.(*parser.VectorSelector))
 	if err != nil || len(why) == 0 {
-		return "no series for " + s.String()
+		why = []string{"no series for " + s.String()}
 	}
-	return strings.Join(why, "; ")
+	return strings.Join(append(why, d.b.whyNotRecorded(ctx, s.name)...), "; ")
+}
+
+// whyNotRecorded says of a metric that recording rules make what is wrong with
+// them. Their names have colons by convention.
+func (b *Backend) whyNotRecorded(ctx context.Context, metric string) []string {
+	if !strings.Contains(metric, ":") {
+		return nil
+	}
+	groups, err := b.ruleGroups(ctx, url.Values{"type": {"record"}, "rule_name[]": {metric}})
+	if err != nil {
+		return nil // the rest of the answer stands without
+	}
+	var out []string
+	for _, r := range (RulesIn{Name: metric, Type: "record"}).among(groups) {
+		if _, fault := r.fault(b.now()); fault != "" && r.Name == metric {
+			out = append(out, fmt.Sprintf("the rule that records it, in group %s, %s", r.group.Name, fault))
+		}
+	}
+	return out
 }
 
 // judge says what the parts come to.

@@ -103,6 +103,9 @@ groups:
   - {alert: PartBare, expr: part_errors}
   - {alert: PartFails, expr: part_load * on () part_load > 1}
   - {alert: PartTwice, expr: part_load > 200}
+  - {alert: PartTwin, expr: part_load > 300, labels: {severity: warning}}
+  - {alert: PartTwin, expr: part_load > 400, labels: {severity: critical}}
+  - {alert: PartRecorded, expr: broken:never > 1}
 - name: others
   rules:
   - {alert: PartTwice, expr: part_load < 5, for: 1h}
@@ -119,19 +122,20 @@ func TestExplainAlertTakesExpressionsApart(t *testing.T) {
 	withRules(t, partsRules)
 	evaluated(t, "PartTwice", "PartFails")
 	for name, want := range map[string][]string{
-		"PartNone":   {"inactive, and cannot fire: there is no metric part_none"},
-		"PartLabels": {`inactive, and cannot fire: no series of part_load has disk="z"; the nearest of 2 values are a, b`},
-		"PartAnd":    {"inactive: 0 of 1 series meet part_errors > 0", "1 of 2 series meet part_load > 50"},
-		"PartOr":     {"inactive: part_none > 1 has nothing to compare", "0 of 2 series meet part_load > 1000", "there is no metric part_none"},
-		"PartUnless": {"inactive: each condition holds for some series, but together they leave none", "unless: 1 of 2 series meet part_load > 60"},
-		"PartAbsent": {"inactive: absent(part_load) does not hold: there are such series"},
-		"PartBool":   {"firing: 2 series", "take bool away"},
-		"PartInside": {"inactive: 0 of 1 series meet count(part_load > 50) > 5; the nearest is {}: 1 against 5, away by 4", "inside: 1 of 2 series meet part_load > 50"},
-		"PartPair":   {`inactive: 0 of 2 series meet part_load > on (disk) group_left () part_limit; the nearest is part_load{disk="a"`, "20 against 30, away by 10"},
-		"PartTurned": {"inactive: 0 of 2 series meet 100 < part_load", "80 against 100, away by 20"},
-		"PartBare":   {"firing: 1 series", "without a comparison the alert fires for each series"},
-		"PartFails":  {"not evaluated: the last evaluation failed", "the rule fails: found duplicate series"},
-		"CoreDown":   {"firing: 1 series", "vector(1) has 1 series, {} = 1"},
+		"PartNone":     {"inactive, and cannot fire: there is no metric part_none"},
+		"PartLabels":   {`inactive, and cannot fire: no series of part_load has disk="z"; the nearest of 2 values are a, b`},
+		"PartAnd":      {"inactive: 0 of 1 series meet part_errors > 0", "1 of 2 series meet part_load > 50"},
+		"PartOr":       {"inactive: part_none > 1 has nothing to compare", "0 of 2 series meet part_load > 1000", "there is no metric part_none"},
+		"PartUnless":   {"inactive: each condition holds for some series, but together they leave none", "unless: 1 of 2 series meet part_load > 60"},
+		"PartAbsent":   {"inactive: absent(part_load) does not hold: there are such series"},
+		"PartBool":     {"firing: 2 series", "take bool away"},
+		"PartInside":   {"inactive: 0 of 1 series meet count(part_load > 50) > 5; the nearest is {}: 1 against 5, away by 4", "inside: 1 of 2 series meet part_load > 50"},
+		"PartPair":     {`inactive: 0 of 2 series meet part_load > on (disk) group_left () part_limit; the nearest is part_load{disk="a"`, "20 against 30, away by 10"},
+		"PartTurned":   {"inactive: 0 of 2 series meet 100 < part_load", "80 against 100, away by 20"},
+		"PartBare":     {"firing: 1 series", "without a comparison the alert fires for each series"},
+		"PartFails":    {"not evaluated: the last evaluation failed", "the rule fails: found duplicate series"},
+		"PartRecorded": {"inactive, and cannot fire: there is no metric broken:never", "the rule that records it, in group broken, fails: found duplicate series"},
+		"CoreDown":     {"firing: 1 series", "vector(1) has 1 series, {} = 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": name})
@@ -152,6 +156,14 @@ func TestExplainAlertTakesExpressionsApart(t *testing.T) {
 		require.Len(t, one.State, 1)
 		require.Equal(t, "1h", one.Rules[0].For)
 		requireRefused(t, s, "prometheus_explain_alert", map[string]any{"name": "PartTwice", "group": "other"}, `not_found: no rule "PartTwice" in group "other"; it is in others, parts`)
+	})
+	t.Run("several of a name in one group", func(t *testing.T) {
+		out := call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": "PartTwin"})
+		require.True(t, strings.HasPrefix(out.State[0], `group parts {severity="warning"}: inactive`), out.State[0])
+		require.True(t, strings.HasPrefix(out.State[1], `group parts {severity="critical"}: inactive`), out.State[1])
+		out = call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": "PartTwin", "matchers": `severity="critical"`})
+		require.Len(t, out.State, 1)
+		require.Equal(t, "part_load > 400", out.Rules[0].Expr)
 	})
 	t.Run("matchers and limit", func(t *testing.T) {
 		out := call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": "PartBool", "matchers": `disk="b"`})
