@@ -45,7 +45,7 @@ type BacktestAlertOut struct {
 	Really   []string `json:"really,omitempty" jsonschema:"how it compares with what fired"`
 	Rule     string   `json:"rule" jsonschema:"what was tried"`
 	Window   string   `json:"window" jsonschema:"and how often it was evaluated"`
-	Same     string   `json:"same_on_all,omitempty" jsonschema:"labels that all firings share"`
+	Same     string   `json:"same,omitempty" jsonschema:"labels that all firings share"`
 	mcpkit.Left
 	Firings mcpkit.Table `json:"firings" jsonschema:"newest first"`
 }

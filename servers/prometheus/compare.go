@@ -41,7 +41,7 @@ type CompareOut struct {
 	Before  string   `json:"before" jsonschema:"the earlier window"`
 	After   string   `json:"after" jsonschema:"the later window"`
 	Hints   []string `json:"hints,omitempty"`
-	Same    string   `json:"same_on_all,omitempty" jsonschema:"labels that all series share"`
+	Same    string   `json:"same,omitempty" jsonschema:"labels that all series share"`
 	mcpkit.Left
 	Moved mcpkit.Table `json:"moved" jsonschema:"averages of both windows, what moved most first; series that did not move are left out"`
 }

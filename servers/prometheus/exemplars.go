@@ -34,7 +34,7 @@ func (ExemplarsIn) Constrain(p mcpkit.Properties) {
 
 type ExemplarsOut struct {
 	Summary string `json:"summary" jsonschema:"how many there are, or why there may be none"`
-	Same    string `json:"same_on_all,omitempty" jsonschema:"labels that all series share"`
+	Same    string `json:"same,omitempty" jsonschema:"labels that all series share"`
 	mcpkit.Left
 	Exemplars mcpkit.Table `json:"exemplars" jsonschema:"largest value first"`
 }

@@ -359,7 +359,11 @@ func (r *alertReport) judgeHeld(held []heldAlert) {
 		}
 	}
 	total := len(r.fires)
-	r.out.Delivery = append(r.out.Delivery, fmt.Sprintf("Alertmanager has %d of the %d that fire; %d of those tell nobody", total-missing, total, quiet))
+	text := fmt.Sprintf("Alertmanager has %d of the %d that fire", total-missing, total)
+	if quiet > 0 {
+		text += fmt.Sprintf("; of %d nobody is told", quiet)
+	}
+	r.out.Delivery = append(r.out.Delivery, text)
 	if missing > 0 {
 		r.out.Delivery = append(r.out.Delivery, "what is not there was dropped or changed by alert_relabel_configs, could not be sent (see prometheus_notifications_errors_total), or has only just begun")
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
 
@@ -71,7 +72,7 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	require.Equal(t, []string{"150"}, column(t, out.Alerts, "value"))
 	within(t, patient, "Alertmanager has it", func() bool {
 		s.Call("prometheus_explain_alert", map[string]any{"name": "LifeHigh"}).Into(t, &out)
-		return strings.Contains(strings.Join(out.Delivery, "\n"), "Alertmanager has 1 of the 1 that fire; 0 of those tell nobody")
+		return strings.Contains(strings.Join(out.Delivery, "\n"), "Alertmanager has 1 of the 1 that fire")
 	})
 	require.Equal(t, []string{"to shop"}, column(t, out.Alerts, "alertmanager"))
 	call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": "LifeHigh"})
@@ -179,6 +180,22 @@ func TestExplainAlertTakesExpressionsApart(t *testing.T) {
 		require.True(t, strings.HasPrefix(out.State[0], "firing: 1 series"))
 		require.Contains(t, out.NotLooked[0], "which Alertmanagers Prometheus sends to: not_found: this backend has no such endpoint")
 	})
+}
+
+// CoreSlow is inhibited by CoreDown.
+func TestExplainAlertThatNobodyIsToldOf(t *testing.T) {
+	s := reading(t)
+	var out ExplainAlertOut
+	within(t, patient, "CoreSlow is inhibited", func() bool {
+		s.Call("prometheus_explain_alert", map[string]any{"name": "CoreSlow"}).Into(t, &out)
+		return strings.Contains(strings.Join(out.Delivery, "\n"), "Alertmanager has 1 of the 1 that fire; of 1 nobody is told")
+	})
+	require.Equal(t, []string{"inhibited by 1 alert"}, column(t, out.Alerts, "alertmanager"))
+
+	alone := serve(t, New(Config{Prometheus: Endpoint{URL: stack().Prometheus}}), mcpkit.AccessRead, nil)
+	alone.Call("prometheus_explain_alert", map[string]any{"name": "CoreSlow"}).Into(t, &out)
+	require.Contains(t, out.NotLooked[0], "what Alertmanager does with it: unavailable: no Alertmanager is configured")
+	require.Equal(t, []string{""}, column(t, out.Alerts, "alertmanager"))
 }
 
 func TestExplainAlertRefusals(t *testing.T) {
