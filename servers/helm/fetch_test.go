@@ -2,14 +2,20 @@ package helm
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -277,4 +283,37 @@ func TestUnchangedIndexIsNotSentAgain(t *testing.T) {
 	}
 	require.Len(t, h.asked, 3)
 	require.Equal(t, `"1"`, h.asked[2].Header.Get("If-None-Match"))
+}
+
+func TestClientCertificateIsShownAtHomeAlone(t *testing.T) {
+	t.Parallel()
+	shown := func(answer http.HandlerFunc) (*httptest.Server, *atomic.Int64) {
+		var seen atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen.Add(int64(len(r.TLS.PeerCertificates)))
+			answer(w, r)
+		}))
+		s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s, &seen
+	}
+	other, leaked := shown(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "apiVersion: v1\nentries: {}") })
+	home, seen := shown(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusFound) })
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		return path
+	}
+	pair := home.TLS.Certificates[0] // any will do
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	require.NoError(t, err)
+	entry := fmt.Sprintf("%s, caFile: %s, certFile: %s, keyFile: %s", home.URL, write("ca", "CERTIFICATE", pair.Certificate[0]),
+		write("cert", "CERTIFICATE", pair.Certificate[0]), write("key", "PRIVATE KEY", key))
+	b := New(Config{Repositories: repositoryFile(t, "shop", entry)})
+	_, err = b.index(t.Context(), mustRepository(t, b, "shop"))
+	require.NoError(t, err)
+	require.Positive(t, seen.Load())
+	require.Zero(t, leaked.Load())
 }
