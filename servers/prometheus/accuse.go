@@ -17,7 +17,7 @@ func (l *look) accuse(ctx context.Context, expr parser.Expr) ([]string, error) {
 	case *parser.Call:
 		return l.accuseCall(ctx, e)
 	case *parser.MatrixSelector:
-		return []string{fmt.Sprintf("%s has no sample in its window, though %s has series", e, e.VectorSelector)}, nil
+		return []string{fmt.Sprintf("%s has no sample in its window, though %s has series: use a longer window", e, e.VectorSelector)}, nil
 	}
 	return []string{fmt.Sprintf("%s has no series, though what it works on has", expr)}, nil
 }

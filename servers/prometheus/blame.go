@@ -24,7 +24,10 @@ const (
 // that there is no such metric, or none any more.
 func (l *look) blame(ctx context.Context, vs *parser.VectorSelector) ([]string, error) {
 	shifted := *l
-	shifted.from, shifted.to = l.from.Add(-vs.OriginalOffset), l.to.Add(-vs.OriginalOffset)
+	if vs.Timestamp != nil {
+		shifted.from, shifted.to = time.UnixMilli(*vs.Timestamp), time.UnixMilli(*vs.Timestamp)
+	}
+	shifted.from, shifted.to = shifted.from.Add(-vs.OriginalOffset), shifted.to.Add(-vs.OriginalOffset)
 	why, err := shifted.blameMatchers(ctx, vs.LabelMatchers)
 	l.left = shifted.left
 	return why, err
@@ -94,7 +97,7 @@ func (l *look) tellMatcher(ctx context.Context, m *labels.Matcher, rest []*label
 		}
 		return fmt.Sprintf("%s at that time: the last sample is of %s (%s earlier); it is %s", text, instant(last), span(l.to.Sub(last)), some(slices.DeleteFunc(values, func(v string) bool { return v == m.Value })))
 	}
-	if near := mcpkit.Nearest(m.Value, values); len(near) > 0 {
+	if near := mcpkit.Nearest(m.Value, values); len(near) > 0 && len(values) > 1 {
 		return fmt.Sprintf("%s; the nearest of %d values are %s", text, len(values), strings.Join(near, ", "))
 	}
 	return fmt.Sprintf("%s; it is %s", text, some(values))
@@ -141,6 +144,9 @@ func (l *look) blameName(ctx context.Context, name, bare string) ([]string, erro
 	case !last.IsZero():
 		return []string{fmt.Sprintf("%s has no series at that time: its last sample is of %s (%s earlier)", name, instant(last), span(l.to.Sub(last)))}, nil
 	}
+	if later, err := l.begins(ctx, bare); err != nil || later {
+		return []string{fmt.Sprintf("%s has no series at %s, only later", name, instant(l.to))}, err
+	}
 	text := fmt.Sprintf("there is no metric %s", name)
 	names, err := l.values(ctx, model.MetricNameLabel, "")
 	if err != nil {
@@ -150,6 +156,17 @@ func (l *look) blameName(ctx context.Context, name, bare string) ([]string, erro
 		return []string{text + "; the nearest names are " + strings.Join(near, ", ")}, nil
 	}
 	return []string{text + "; search names with prometheus_metric_metadata"}, nil
+}
+
+// begins reports whether a selector has series after the time looked at.
+func (l *look) begins(ctx context.Context, bare string) (bool, error) {
+	c, err := l.b.prometheus()
+	if err != nil || l.b.now().Sub(l.to) < lookback {
+		return false, err
+	}
+	t := tally{keep: 1}
+	later, _, _, err := c.Series(withTally(ctx, &t), []string{bare}, l.to, l.b.now())
+	return len(later) > 0, translate(err, "look for the metric")
 }
 
 // windows are those in which the last sample of a metric is looked for after

@@ -87,8 +87,11 @@ func (b *Backend) whyEmpty(ctx context.Context, expr parser.Expr, c cost, l *loo
 
 // explain finds why an expression that is empty is so.
 func (l *look) explain(ctx context.Context, expr parser.Expr) ([]string, error) {
-	if s, ok := expr.(*parser.VectorSelector); ok {
-		return l.blame(ctx, s)
+	switch e := expr.(type) {
+	case *parser.VectorSelector:
+		return l.blame(ctx, e)
+	case *parser.ParenExpr: // empty as what it holds
+		return l.explain(ctx, e.Expr)
 	}
 	var why []string
 	for _, part := range parts(expr) {
@@ -114,8 +117,6 @@ func (l *look) explain(ctx context.Context, expr parser.Expr) ([]string, error) 
 // parts are the operands without whose series an expression has none.
 func parts(expr parser.Expr) []parser.Expr {
 	switch e := expr.(type) {
-	case *parser.ParenExpr:
-		return []parser.Expr{e.Expr}
 	case *parser.UnaryExpr:
 		return []parser.Expr{e.Expr}
 	case *parser.StepInvariantExpr:

@@ -57,6 +57,8 @@ func remedy(msg string) string {
 		return "; functions such as rate drop the metric's name, so select one metric, or keep series apart by their labels"
 	case strings.Contains(msg, "many-to-many"), strings.Contains(msg, "duplicate series"):
 		return "; aggregate one side with sum by (...) so that each series has one partner, or match on more labels"
+	case strings.Contains(msg, "is not enabled"), strings.Contains(msg, "must be enabled"):
+		return "; this Prometheus runs without that experimental feature, so write it without"
 	case strings.Contains(msg, "multiple matches for labels"):
 		return "; say which side has several series, with group_left or group_right"
 	}

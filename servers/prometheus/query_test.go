@@ -124,7 +124,10 @@ func TestQueryEmptyExplainsItself(t *testing.T) {
 		require.Zero(t, out.Total)
 	}
 	gone := ask(t, s, "shop_visitors", "time", "96d")
-	require.Contains(t, gone.Notes[0], "there is no metric shop_visitors")
+	require.Regexp(t, `^shop_visitors has no series at 20\S+Z, only later$`, gone.Notes[0])
+	require.Equal(t, []string{"up has no series at 1970-01-01T00:01:00Z, only later"}, ask(t, s, "up @ 60").Notes)
+	require.Equal(t, []string{"shop_visitors has no series at 1970-01-01T00:01:00Z, only later"}, ask(t, s, strings.Repeat("(", 30)+"shop_visitors offset 1d @ 86460"+strings.Repeat(")", 30)).Notes)
+	require.Equal(t, []string{`no series of {__name__=~"shop_.*"} has job="shopp"; it is shop`}, ask(t, s, `{__name__=~"shop_.*", job="shopp"}`).Notes)
 }
 
 func TestQueryOfAMetricThatEnded(t *testing.T) {
@@ -161,6 +164,7 @@ func TestQueryThatIsNoPromQL(t *testing.T) {
 	}
 	requireRefused(t, s, "prometheus_query", map[string]any{"query": "up * on(job) shop_visitors * on() up"}, "invalid: cannot evaluate the query: ")
 	requireRefused(t, s, "prometheus_query", map[string]any{"query": `rate({job="shop"}[5m])`}, "so select one metric")
+	requireRefused(t, s, "prometheus_query", map[string]any{"query": `sort_by_label(up, "job")`}, "runs without that experimental feature")
 	requireRefused(t, s, "prometheus_query", map[string]any{"query": strings.Repeat("a", 70000)}, "invalid: the expression has 70000 bytes")
 	requireRefused(t, s, "prometheus_query", map[string]any{"query": "up", "time": "yesterday"}, `"yesterday" is not a time`)
 }
