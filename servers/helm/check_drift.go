@@ -147,7 +147,7 @@ func (d *drifting) rows(l *live) [][]string {
 }
 
 // shownAt is the redacted value at a path of either side.
-func shownAt(v any, path []step, live bool) any {
+func shownAt(v any, path []fieldStep, live bool) any {
 	for _, s := range path {
 		switch at := v.(type) {
 		case map[string]any:

@@ -134,10 +134,10 @@ func TestCheckDriftNeverCallsTheUnseenUndrifted(t *testing.T) {
 }
 
 func TestChangedByWithoutAnyRecord(t *testing.T) {
-	require.Equal(t, "unknown", changedBy(nil, []step{{key: "spec"}}))
-	entries := []metav1.ManagedFieldsEntry{{Manager: "helm", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}, {Manager: "kubectl-edit"}}
-	require.Equal(t, "helm", changedBy(entries, []step{{key: "spec"}}))
-	require.Equal(t, "perhaps kubectl-edit", changedBy(entries, []step{{key: "data"}}))
+	require.Equal(t, "unknown", changedBy(nil, []fieldStep{{key: "spec"}}))
+	entries := []metav1.ManagedFieldsEntry{{Manager: "helm", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}, {Manager: "kubectl-edit"}}
+	require.Equal(t, "helm", changedBy(entries, []fieldStep{{key: "spec"}}))
+	require.Equal(t, "perhaps kubectl-edit", changedBy(entries, []fieldStep{{key: "data"}}))
 }
 
 func FuzzDrifts(f *testing.F) {

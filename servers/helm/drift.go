@@ -15,13 +15,13 @@ import (
 
 // drift is one field that is not as the release states it.
 type drift struct {
-	path         []step
+	path         []fieldStep
 	stated, live any // of the raw objects; nil if absent
 }
 
-// step is one step to a field: a key, or an item of a list, which may stand at
+// fieldStep is one step to a field: a key, or an item of a list, which may stand at
 // another place in the live list.
-type step struct {
+type fieldStep struct {
 	key            string
 	name           string // of the item
 	identity       map[string]any
@@ -54,11 +54,11 @@ func drifts(stated, live map[string]any) []drift {
 			is, _ := live[key].(map[string]any)
 			for _, part := range []string{"labels", "annotations"} {
 				if want, ok := stated[key].(map[string]any)[part]; ok {
-					c.field([]step{{key: key}, {key: part}}, want, is[part])
+					c.field([]fieldStep{{key: key}, {key: part}}, want, is[part])
 				}
 			}
 		default:
-			c.field([]step{{key: key}}, stated[key], live[key])
+			c.field([]fieldStep{{key: key}}, stated[key], live[key])
 		}
 	}
 	return c.found
@@ -86,11 +86,11 @@ func settled(o map[string]any) map[string]any {
 
 type comparison struct{ found []drift }
 
-func (c *comparison) add(path []step, stated, live any) {
+func (c *comparison) add(path []fieldStep, stated, live any) {
 	c.found = append(c.found, drift{slices.Clone(path), stated, live})
 }
 
-func (c *comparison) field(path []step, stated, live any) {
+func (c *comparison) field(path []fieldStep, stated, live any) {
 	switch want := stated.(type) {
 	case map[string]any:
 		is, ok := live.(map[string]any)
@@ -99,12 +99,12 @@ func (c *comparison) field(path []step, stated, live any) {
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(want)) {
-			c.field(append(path, step{key: key}), want[key], is[key])
+			c.field(append(path, fieldStep{key: key}), want[key], is[key])
 		}
 		if len(path) == 1 && (path[0].key == "data" || path[0].key == "binaryData") && len(want) > 0 {
 			for _, key := range slices.Sorted(maps.Keys(is)) {
 				if _, ok := want[key]; !ok {
-					c.add(append(path, step{key: key}), nil, is[key])
+					c.add(append(path, fieldStep{key: key}), nil, is[key])
 				}
 			}
 		}
@@ -116,24 +116,24 @@ func (c *comparison) field(path []step, stated, live any) {
 		}
 		c.list(path, want, is)
 	default:
-		if !same(path, stated, live) {
+		if !equivalent(path, stated, live) {
 			c.add(path, stated, live)
 		}
 	}
 }
 
 // list compares lists of objects item by item, others as a whole.
-func (c *comparison) list(path []step, want, is []any) {
+func (c *comparison) list(path []fieldStep, want, is []any) {
 	key := tellingApart(want, is)
 	if key == nil {
 		if len(want) != len(is) || !allMaps(want) || !allMaps(is) {
-			if !slices.EqualFunc(want, is, func(a, b any) bool { return same(path, a, b) }) {
+			if !slices.EqualFunc(want, is, func(a, b any) bool { return equivalent(path, a, b) }) {
 				c.add(path, want, is)
 			}
 			return
 		}
 		for i := range want {
-			c.field(append(path, step{isItem: true, name: fmt.Sprint(i), inStated: i, here: i}), want[i], is[i])
+			c.field(append(path, fieldStep{isItem: true, name: fmt.Sprint(i), inStated: i, here: i}), want[i], is[i])
 		}
 		return
 	}
@@ -155,9 +155,9 @@ func (c *comparison) list(path []step, want, is []any) {
 	}
 }
 
-func itemStep(item any, key []string, inStated, here int) step {
+func itemStep(item any, key []string, inStated, here int) fieldStep {
 	m := item.(map[string]any)
-	s := step{isItem: true, inStated: inStated, here: here, identity: map[string]any{}}
+	s := fieldStep{isItem: true, inStated: inStated, here: here, identity: map[string]any{}}
 	var parts []string
 	for _, k := range key {
 		if v, ok := m[k]; ok {
@@ -227,9 +227,9 @@ func injected(item any) bool {
 	return strings.HasPrefix(name, "kube-api-access-") || strings.HasPrefix(key, "node.kubernetes.io/")
 }
 
-// same reports whether two values mean the same to the API server: absent and
+// equivalent reports whether two values mean the same to the API server: absent and
 // empty, 1 and 1.0, "1000m" and 1.
-func same(path []step, a, b any) bool {
+func equivalent(path []fieldStep, a, b any) bool {
 	if reflect.DeepEqual(a, b) || empty(a) && (b == nil || empty(b)) || fmt.Sprint(a) == fmt.Sprint(b) && a != nil && b != nil {
 		return true
 	}

@@ -10,7 +10,7 @@ import (
 
 // changedBy says who wrote the field of a drift and when, as far as the API
 // server keeps it: "kubectl-edit at 2026-01-02T03:04:05Z".
-func changedBy(entries []metav1.ManagedFieldsEntry, path []step) string {
+func changedBy(entries []metav1.ManagedFieldsEntry, path []fieldStep) string {
 	var owner *metav1.ManagedFieldsEntry
 	deepest := 0
 	for i := range entries {
@@ -55,7 +55,7 @@ func later(a, b *metav1.ManagedFieldsEntry) bool {
 
 // owned is how many steps of a path a writer owns. What it owns without going
 // into it, it owns whole.
-func owned(e *metav1.ManagedFieldsEntry, path []step) int {
+func owned(e *metav1.ManagedFieldsEntry, path []fieldStep) int {
 	if e.FieldsV1 == nil || e.Subresource == "status" {
 		return 0
 	}
@@ -81,7 +81,7 @@ func owned(e *metav1.ManagedFieldsEntry, path []step) int {
 }
 
 // item finds what a writer owns of an item of a list.
-func item(fields map[string]json.RawMessage, s step) (json.RawMessage, bool) {
+func item(fields map[string]json.RawMessage, s fieldStep) (json.RawMessage, bool) {
 	for key, raw := range fields {
 		var id map[string]any
 		text, ok := strings.CutPrefix(key, "k:")

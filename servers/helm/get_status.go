@@ -165,8 +165,8 @@ func (b *Backend) hooks(ctx context.Context, f *found, hide *hider, out *GetStat
 		return nil
 	}
 	slices.SortStableFunc(ran, func(x, y *release.Hook) int {
-		if ended(x) != ended(y) {
-			return map[bool]int{false: -1, true: 1}[ended(x)]
+		if succeeded(x) != succeeded(y) {
+			return map[bool]int{false: -1, true: 1}[succeeded(x)]
 		}
 		return y.LastRun.StartedAt.Time.Compare(x.LastRun.StartedAt.Time)
 	})
@@ -183,7 +183,7 @@ func (b *Backend) hooks(ctx context.Context, f *found, hide *hider, out *GetStat
 		out.Hooks.Rows = append(out.Hooks.Rows, []string{h.Kind + "/" + h.Name, strings.Join(events, ","), string(h.LastRun.Phase), stamp(h.LastRun.StartedAt.Time), took})
 	}
 	worst := ran[0]
-	if ended(worst) {
+	if succeeded(worst) {
 		return nil
 	}
 	what := "failed"
@@ -199,7 +199,7 @@ func (b *Backend) hooks(ctx context.Context, f *found, hide *hider, out *GetStat
 	return ctx.Err()
 }
 
-func ended(h *release.Hook) bool { return h.LastRun.Phase == release.HookPhaseSucceeded }
+func succeeded(h *release.Hook) bool { return h.LastRun.Phase == release.HookPhaseSucceeded }
 
 // hookLogLines is how much of a hook's log is shown.
 const hookLogLines = 15

@@ -3,6 +3,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -18,7 +19,7 @@ const (
 // manifestDiff is how one manifest differs from another, object by object.
 type manifestDiff struct {
 	objects    []objectDiff // in the order of the manifests, what is gone last
-	alike      []alikeLine
+	alike      []alikeChange
 	unchanged  int
 	unreadable []string
 }
@@ -30,18 +31,25 @@ type objectDiff struct {
 	lines  []string // as mcpkit.Difference writes them; none when all are alike
 }
 
-// alikeLine is one change that many objects share, such as that of the chart's
-// version in their labels.
-type alikeLine struct {
-	line    string
+// alikeChange is what the same many objects share, such as the change of the
+// chart's version in their labels.
+type alikeChange struct {
+	lines   []string
 	objects []string
 }
 
 // diffManifests compares rendered manifests of a release in namespace. Secrets
 // in it are redacted; what is unchanged is only counted.
 func diffManifests(ctx context.Context, namespace, before, after string) manifestDiff {
+	return diffKind(ctx, namespace, before, after, "")
+}
+
+// diffKind is diffManifests for the objects of one kind, of any if it is empty.
+func diffKind(ctx context.Context, namespace, before, after, kind string) manifestDiff {
 	was, badBefore := parseManifest(before, namespace)
 	is, badAfter := parseManifest(after, namespace)
+	other := func(o manifestObject) bool { return !o.is(kind, "") }
+	was, is = slices.DeleteFunc(was, other), slices.DeleteFunc(is, other)
 	var d manifestDiff
 	d.note("before", badBefore)
 	d.note("after", badAfter)
@@ -134,11 +142,21 @@ func (d *manifestDiff) fold() {
 			}
 			if !said[line] {
 				said[line] = true
-				d.alike = append(d.alike, alikeLine{line, at[line]})
+				d.share(line, at[line])
 			}
 		}
 		o.lines = rest
 	}
+}
+
+// share notes a change that objects share.
+func (d *manifestDiff) share(line string, objects []string) {
+	i := slices.IndexFunc(d.alike, func(a alikeChange) bool { return slices.Equal(a.objects, objects) })
+	if i < 0 {
+		i = len(d.alike)
+		d.alike = append(d.alike, alikeChange{objects: objects})
+	}
+	d.alike[i].lines = append(d.alike[i].lines, line)
 }
 
 // single reports whether a line of a difference has no block below it.
@@ -196,7 +214,7 @@ func (d manifestDiff) text() (string, int) {
 		}
 	}
 	for _, a := range d.alike {
-		fmt.Fprintf(&b, "in each of %d objects (%s):\n    %s\n", len(a.objects), first(a.objects, 3), a.line)
+		fmt.Fprintf(&b, "in each of %d objects (%s):\n    %s\n", len(a.objects), first(a.objects, 3), strings.Join(a.lines, "\n    "))
 	}
 	for _, bad := range d.unreadable {
 		fmt.Fprintf(&b, "! not readable: %s\n", bad)

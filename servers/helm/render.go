@@ -29,11 +29,13 @@ type rendered struct {
 	hook string // events it is a hook of; empty for the others
 }
 
-// rendering is what is needed to render a chart as a new release.
+// rendering is what is needed to render a chart as a new release, or as a
+// further revision of one.
 type rendering struct {
 	release, namespace string
 	values             map[string]any
 	capabilities       *chartutil.Capabilities
+	revision           int // of an upgrade; 0 for an install
 }
 
 // render renders a chart without asking any cluster: lookup finds nothing. It
@@ -52,7 +54,7 @@ func (b *Backend) render(ctx context.Context, c *chart.Chart, r rendering) ([]re
 	if err := checkValues(c, r.values); err != nil {
 		return nil, "", err
 	}
-	options := chartutil.ReleaseOptions{Name: r.release, Namespace: r.namespace, Revision: 1, IsInstall: true}
+	options := chartutil.ReleaseOptions{Name: r.release, Namespace: r.namespace, Revision: max(1, r.revision), IsInstall: r.revision == 0, IsUpgrade: r.revision > 0}
 	values, err := chartutil.ToRenderValuesWithSchemaValidation(c, r.values, options, r.capabilities, true)
 	if err != nil {
 		return nil, "", mcpkit.Errorf(mcpkit.Invalid, "the values do not fit chart %s: %w", c.Name(), err)

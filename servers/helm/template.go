@@ -62,7 +62,7 @@ func (b *Backend) template(ctx context.Context, in TemplateIn) (TemplateOut, err
 	}
 	out := TemplateOut{Chart: c.from, KubeVersion: kube, Findings: templateFindings(c.Chart, in.Values, capabilities)}
 	crds := c.CRDObjects()
-	all, notes, err := b.render(ctx, c.Chart, rendering{release, namespace, chartValues(in.Values), capabilities})
+	all, notes, err := b.render(ctx, c.Chart, rendering{release, namespace, chartValues(in.Values), capabilities, 0})
 	if err != nil {
 		return TemplateOut{}, err
 	}

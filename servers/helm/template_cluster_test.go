@@ -49,7 +49,7 @@ func TestTemplateRendersWhatHelmRenders(t *testing.T) {
 		require.NoError(t, err)
 		capabilities, _, err := b.capabilities(t.Context(), "1.36", nil)
 		require.NoError(t, err)
-		all, _, err := b.render(t.Context(), c.Chart, rendering{"name", "ns", values, capabilities})
+		all, _, err := b.render(t.Context(), c.Chart, rendering{"name", "ns", values, capabilities, 0})
 		require.NoError(t, err)
 		var ours []string
 		for _, r := range all {

@@ -175,7 +175,7 @@ func TestEndlessTemplateDoesNotHoldUpTheCall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	slow := `{{ range until 2000 }}{{ range until 2000 }}{{ sha256sum "x" | trunc 0 }}{{ end }}{{ end }}`
-	_, _, err = b.render(ctx, made(t, file{"templates/a.yaml", []byte(slow)}), rendering{"a", "b", map[string]any{}, capabilities})
+	_, _, err = b.render(ctx, made(t, file{"templates/a.yaml", []byte(slow)}), rendering{"a", "b", map[string]any{}, capabilities, 0})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 

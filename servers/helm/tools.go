@@ -14,6 +14,7 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, getRelease, b.getRelease)
 	mcpkit.Read(ts, getStatus, b.getStatus)
 	mcpkit.Read(ts, getHistory, b.getHistory)
+	mcpkit.Read(ts, diffRelease, b.diffRelease)
 	mcpkit.Read(ts, checkDrift, b.checkDrift)
 	mcpkit.Read(ts, template, b.template)
 	mcpkit.Read(ts, showChart, b.showChart)
