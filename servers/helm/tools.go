@@ -20,6 +20,11 @@ func Register(ts *mcpkit.Toolset, b *Backend) {
 	mcpkit.Read(ts, showChart, b.showChart)
 	mcpkit.Read(ts, searchCharts, b.searchCharts)
 	mcpkit.Read(ts, listRepositories, b.listRepositories)
+
+	mcpkit.Write(ts, installRelease, b.planInstall, applied[InstallIn](b))
+	mcpkit.Write(ts, upgrade, b.planUpgrade, applied[UpgradeIn](b))
+	mcpkit.Write(ts, rollback, b.planRollback, applied[RollbackIn](b))
+	mcpkit.Destroy(ts, uninstall, b.planUninstall, applied[UninstallIn](b))
 	mcpkit.Write(ts, repoUpdate, b.planRepoUpdate, b.repoUpdate)
 	if len(b.cfg.AllowedHosts) > 0 {
 		mcpkit.Write(ts, repoAdd, b.planRepoAdd, b.repoAdd)
