@@ -1,6 +1,3 @@
-// Package bench measures a server beside what it replaces: a raw HTTP request
-// and a kubectl process, on the same cluster in the same run, so that what it
-// reports are ratios and not the speed of a machine.
 package bench
 
 import (
@@ -44,9 +41,21 @@ func sideBySide(ctx context.Context, rounds int, contenders ...contender) ([]res
 		}
 	}
 	for i := range took {
-		slices.SortFunc(took[i], func(a, b time.Duration) int { return cmp.Compare(a, b) })
-		out[i].p50 = took[i][len(took[i])/2]
-		out[i].p95 = took[i][len(took[i])*95/100]
+		out[i].p50, out[i].p95 = quantile(took[i], 50), quantile(took[i], 95)
 	}
 	return out, nil
 }
+
+// quantile is the smallest value that percent of them do not exceed, and the
+// zero value if there are none.
+func quantile[T cmp.Ordered](values []T, percent int) (at T) {
+	if len(values) == 0 {
+		return at
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[max(0, (len(sorted)*percent+99)/100-1)]
+}
+
+func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

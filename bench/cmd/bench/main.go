@@ -1,5 +1,5 @@
-// Command bench measures kubernetes-mcp beside a raw request and a kubectl
-// process, on a cluster of 1,000 nodes and 10,000 pods, and prints Markdown.
+// Command bench measures the servers beside what they replace and prints one
+// page of Markdown.
 package main
 
 import (
@@ -8,35 +8,32 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/toolcrib/toolcrib/bench"
-	"github.com/toolcrib/toolcrib/testbed"
 )
 
 func main() {
-	server := flag.String("server", "bin/kubernetes-mcp", "kubernetes-mcp to measure")
-	rounds := flag.Int("rounds", 50, "measured rounds of each comparison")
+	o := bench.Options{Progress: os.Stderr}
+	flag.StringVar(&o.Bin, "bin", "bin", "folder of the servers to measure")
+	flag.IntVar(&o.Rounds, "rounds", 50, "measured rounds of each comparison")
+	only := flag.String("only", "", "server to measure: kubernetes, prometheus or helm; all if absent")
 	flag.Parse()
-	if err := run(*server, *rounds); err != nil {
+	if err := run(o, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(server string, rounds int) error {
+func run(o bench.Options, only string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	cluster, err := testbed.Start(ctx, testbed.Options{Tier: testbed.Scale, Progress: os.Stderr})
-	if err != nil {
-		return err
+	if only == "" {
+		return bench.Page(ctx, os.Stdout, o, bench.Servers...)
 	}
-	defer cluster.Stop()
-	return bench.Report(ctx, os.Stdout, bench.Setup{
-		Kubeconfig: cluster.Kubeconfig,
-		Kubectl:    cluster.KubectlPath(),
-		Server:     server,
-		Rounds:     rounds,
-		Namespace:  "scale-1",
-		Selector:   "app=app-1",
-	})
+	i := slices.IndexFunc(bench.Servers, func(s bench.Server) bool { return s.Name == only })
+	if i < 0 {
+		return fmt.Errorf("--only %s: there is no such server", only)
+	}
+	return bench.Page(ctx, os.Stdout, o, bench.Servers[i])
 }

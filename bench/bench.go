@@ -1,0 +1,41 @@
+// Package bench measures each server beside what it replaces, on the same
+// backend in the same run: a raw HTTP request, a command-line program, the
+// official server. So what it reports are ratios and not the speed of a machine.
+// It refuses to compare answers that do not hold the same facts.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+)
+
+// Options say how to measure.
+type Options struct {
+	Bin      string    // folder of the built servers
+	Rounds   int       // measured rounds per comparison
+	Progress io.Writer // told what happens before anything can be measured
+}
+
+func (o Options) program(name string) string { return filepath.Join(o.Bin, name) }
+
+// Server is one that can be measured.
+type Server struct {
+	Name    string
+	Measure func(context.Context, io.Writer, Options) error
+}
+
+// Servers are all of them, in the order of the page.
+var Servers = []Server{{"kubernetes", Kubernetes}, {"prometheus", Prometheus}, {"helm", Helm}}
+
+// Page measures servers and writes one markdown page to w.
+func Page(ctx context.Context, w io.Writer, o Options, servers ...Server) error {
+	fmt.Fprint(w, "# Benchmarks\n\n`make bench` measures each server beside what it replaces, on the same backend in the same run: read the ratios, not the milliseconds. One run, as printed.\n")
+	for _, s := range servers {
+		if err := s.Measure(ctx, w, o); err != nil {
+			return fmt.Errorf("measure %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
