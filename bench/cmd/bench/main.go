@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 
 	"github.com/toolcrib/toolcrib/bench"
@@ -19,6 +20,7 @@ func main() {
 	flag.IntVar(&o.Rounds, "rounds", 50, "measured rounds of each comparison")
 	only := flag.String("only", "", "server to measure: kubernetes, prometheus or helm; all if absent")
 	flag.Parse()
+	debug.SetGCPercent(400) // so that our own garbage falls on no contender
 	if err := run(o, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
