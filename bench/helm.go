@@ -30,7 +30,7 @@ func askHelm(ctx context.Context, w io.Writer, o Options, srv *server, r *releas
 	var all []comparison
 	rounds := min(o.Rounds, 20)
 	for _, q := range releaseQuestions {
-		c, err := compare(ctx, srv, rounds, q.question, r.answers(q.commands))
+		c, err := compare(ctx, srv, rounds, q.question, r.answers(q.lines))
 		if err != nil {
 			return err
 		}

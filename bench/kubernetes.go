@@ -50,12 +50,12 @@ func podList(ctx context.Context, w io.Writer, o Options, srv *server, cluster *
 		return err
 	}
 	get := func(more ...string) command {
-		args := []string{"--kubeconfig", cluster.Kubeconfig, "get", "pods", "-n", podNamespace, "-l", podSelector}
-		return command{program: cluster.KubectlPath(), args: append(args, more...)}
+		line := []string{"--kubeconfig", cluster.Kubeconfig, "get", "pods", "-n", podNamespace, "-l", podSelector}
+		return command{program: cluster.KubectlPath(), args: append(line, more...)}
 	}
 	results, err := sideBySide(ctx, o.Rounds,
 		contender{"raw HTTP list, as a table", raw},
-		over("k8s_get_resources", srv.http, "k8s_get_resources", map[string]any{"resource_type": "pods", "namespace": podNamespace, "label_selector": podSelector}),
+		over("k8s_get_resources", srv.http, "k8s_get_resources", args{"resource_type": "pods", "namespace": podNamespace, "label_selector": podSelector}),
 		process("kubectl get pods, a process", get()),
 		process("kubectl get pods -o json", get("-o", "json")),
 	)
@@ -101,7 +101,7 @@ func rawList(kubeconfig string) (func(context.Context) (int, error), error) {
 func listAll(ctx context.Context, srv *server) (pods, largest int, err error) {
 	token := ""
 	for {
-		a, err := srv.ask(ctx, "k8s_get_resources", map[string]any{"resource_type": "pods", "all_namespaces": true, "limit": 1000, "continue": token})
+		a, err := srv.ask(ctx, "k8s_get_resources", args{"resource_type": "pods", "all_namespaces": true, "limit": 1000, "continue": token})
 		if err != nil {
 			return 0, 0, err
 		}

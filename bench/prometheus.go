@@ -71,9 +71,14 @@ func fillQueue(ctx context.Context, stack *monitoring.Stack, m *monitor) error {
 }
 
 func askPrometheus(ctx context.Context, w io.Writer, o Options, srv *server, m *monitor) error {
+	alone, err := startProtocol(ctx)
+	if err != nil {
+		return err
+	}
+	defer alone.stop()
 	var all []comparison
 	for _, q := range monitoringQuestions {
-		c, err := compare(ctx, srv, o.Rounds, q.question, m.answers(q.official), m.raw(q.official))
+		c, err := compare(ctx, srv, o.Rounds, q.question, m.answers(q.official), alone.contender(), m.raw(q.official))
 		if err != nil {
 			return err
 		}
@@ -81,6 +86,12 @@ func askPrometheus(ctx context.Context, w io.Writer, o Options, srv *server, m *
 	}
 	fmt.Fprintf(w, "\n## prometheus\n\nOn one Prometheus with a past of 95 days and one metric of 20,000 series. The peer is the official prometheus-mcp, as [decision 014](decisions/014-a-stand-in-for-the-official-server.md) says: its calls and its bytes, without its process. Raw HTTP is the same requests with nothing done to what comes back. Every answer, ours and the peer's, was found to hold every fact asked for.\n\n### %d questions, %d rounds side by side\n", len(all), o.Rounds)
 	write(w, all, bars{bytes: 0.5, time: 1.3})
+	lessProtocol := each(all, func(c comparison) float64 {
+		own := c.results[0].p50 - c.results[len(c.results)-2].p50
+		return float64(own) / float64(c.results[len(c.results)-1].p50)
+	})
+	fmt.Fprintf(w, "\nRaw HTTP has one hop, a call through any MCP server two. Less what MCP alone takes, the median of the ratios of time is %.2f, and %d of %d questions are within the bar.\n",
+		quantile(lessProtocol, 50), count(lessProtocol, 1.3), len(all))
 	return nil
 }
 

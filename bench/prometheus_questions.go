@@ -11,8 +11,6 @@ type monitoringQuestion struct {
 
 const day = 24 * time.Hour
 
-type args = map[string]any
-
 // monitoringQuestions are asked of the stack of testbed/monitoring.
 var monitoringQuestions = []monitoringQuestion{
 	{question{"Which targets are down, and why?", "prometheus_targets", nil,

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -11,11 +12,21 @@ import (
 type question struct {
 	text string
 	tool string
-	args map[string]any
+	args args
 
 	// What every answer to it must hold. "0.8|8e-01" is a fact that may be
 	// written either way.
 	facts []string
+}
+
+// args are the arguments of a call.
+type args map[string]any
+
+// with are the arguments and one more.
+func (a args) with(name string, value any) args {
+	out := maps.Clone(a)
+	out[name] = value
+	return out
 }
 
 // peer answers a question by other means.

@@ -81,7 +81,7 @@ func (s *server) stop() {
 }
 
 // ask calls a tool once. An answer that is an error is one here too.
-func (s *server) ask(ctx context.Context, tool string, args map[string]any) (answer, error) {
+func (s *server) ask(ctx context.Context, tool string, args args) (answer, error) {
 	res, err := s.http.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", tool, err)
@@ -101,7 +101,7 @@ func (s *server) ask(ctx context.Context, tool string, args map[string]any) (ans
 func (a answer) whole() int { return len(a.text) + len(a.structured) }
 
 // over is a contender that calls a tool through one of the server's sessions.
-func over(name string, session *mcp.ClientSession, tool string, args map[string]any) contender {
+func over(name string, session *mcp.ClientSession, tool string, args args) contender {
 	return contender{name, func(ctx context.Context) (int, error) {
 		res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
 		if err != nil {

@@ -1,9 +1,6 @@
 package mcpkit
 
-import (
-	"os"
-	"runtime/debug"
-)
+import "runtime/debug"
 
 // When the garbage collector runs. The protocol's library leaves some 300 KB
 // behind for each call, so that with Go's own settings a small server collects
@@ -13,12 +10,13 @@ const (
 	memoryLimit    = 64 << 20 // bytes in all, beyond which it runs as often as need be
 )
 
-// tuneCollector sets the collector up, where the operator has not.
-func tuneCollector() {
-	if os.Getenv("GOGC") == "" {
+// tuneCollector sets the collector up, where the operator has not by Go's own
+// environment variables.
+func tuneCollector(getenv func(string) string) {
+	if getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
+	if getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 }

@@ -39,7 +39,7 @@ const (
 
 // Main runs p with the process's arguments and ends the process.
 func Main(p Program) {
-	tuneCollector()
+	tuneCollector(os.Getenv)
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our stderr must not end the calls in flight
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := p.run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)

@@ -162,22 +162,35 @@ func (r *cardinality) multiplier(ctx context.Context, metric string) (label stri
 			names = append(names, s.Name)
 		}
 	}
-	counts := make([]float64, len(names))
+	counts := make([]int, len(names))
 	selector := matcherText([]*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, metric)})
 	var steps []func(context.Context) error
 	for i, name := range names {
 		steps = append(steps, func(ctx context.Context) (err error) {
-			counts[i], _, err = r.b.figure(ctx, fmt.Sprintf("count(group by (%s) (%s))", labelName(name), selector), r.b.now())
+			counts[i], err = r.b.countValues(ctx, name, selector)
 			return err
 		})
 	}
 	err = mcpkit.Together(ctx, maxRequests, steps...)
 	for i, n := range counts {
-		if int(n) > values {
-			label, values = names[i], int(n)
+		if n > values {
+			label, values = names[i], n
 		}
 	}
 	return label, values, err
+}
+
+// countValues is how many values a label has on the series of a selector. The
+// index alone tells; a query would read a sample of each series.
+func (b *Backend) countValues(ctx context.Context, label, selector string) (int, error) {
+	c, err := b.prometheus()
+	if err != nil {
+		return 0, err
+	}
+	var t tally // of values, none of which is kept
+	now := b.now()
+	_, _, _, err = c.LabelValues(withTally(ctx, &t), label, []string{selector}, now.Add(-lookback), now)
+	return t.total, translate(err, "count the values of "+label)
 }
 
 // describeChurn says which jobs keep making series. A job that has begun within
