@@ -75,6 +75,9 @@ type proposal struct {
 	group    *ruleGroup
 }
 
+// maxHold is how long before the window a backtest may have to begin.
+const maxHold = 90 * day
+
 // proposal reads the rule that a call names, proposes or changes.
 func (b *Backend) proposal(ctx context.Context, in BacktestAlertIn) (p proposal, err error) {
 	if in.Name == "" && in.Query == "" {
@@ -91,7 +94,10 @@ func (b *Backend) proposal(ctx context.Context, in BacktestAlertIn) (p proposal,
 			return p, err
 		}
 		r := p.existing
-		p.hold, p.keep, p.limit, p.group = time.Duration(r.Duration), time.Duration(r.KeepFiringFor), r.group.Limit, r.group
+		p.hold, p.keep, p.limit = time.Duration(r.Duration), time.Duration(r.KeepFiringFor), r.group.Limit
+		if r.group.Interval > 0 {
+			p.group = r.group
+		}
 		maps.Copy(p.labels, r.Labels)
 		text = cmp.Or(text, r.Query)
 		p.changed = text != r.Query || in.For != nil || in.KeepFiringFor != nil || len(in.Labels) > 0 || in.Interval != 0
@@ -101,6 +107,9 @@ func (b *Backend) proposal(ctx context.Context, in BacktestAlertIn) (p proposal,
 	}
 	if in.KeepFiringFor != nil {
 		p.keep = time.Duration(*in.KeepFiringFor)
+	}
+	if p.hold > maxHold || p.keep > maxHold {
+		return p, mcpkit.Errorf(mcpkit.Invalid, "for and keep_firing_for can be %s at most here", span(maxHold))
 	}
 	for name, value := range in.Labels {
 		p.labels[model.LabelName(name)] = model.LabelValue(value)

@@ -72,6 +72,7 @@ func TestBacktestAlertRefusals(t *testing.T) {
 	requireRefused(t, s, "prometheus_backtest_alert", map[string]any{"query": "up =="}, "invalid: not PromQL")
 	requireRefused(t, s, "prometheus_backtest_alert", map[string]any{"query": "up[5m]"}, "an alert needs an instant vector or a scalar, and this is a range vector")
 	requireRefused(t, s, "prometheus_backtest_alert", map[string]any{"query": "up == 0", "start": "1h", "end": "2h"}, "which is not after its start")
+	requireRefused(t, s, "prometheus_backtest_alert", map[string]any{"query": "up == 0", "for": "290y"}, "invalid: for and keep_firing_for can be 90d at most here")
 	requireDenied(t, "prometheus_backtest_alert", map[string]any{"query": "up == 0"})
 	withRules(t, partsRules)
 	evaluated(t, "PartTwice")

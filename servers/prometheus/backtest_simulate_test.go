@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 // line is a series whose value is 1 at each # of a picture, a minute apart.
 func line(picture string, labels model.Metric) stream {
 	s := stream{metric: labels}
-	for i, c := range picture {
-		if c == '#' {
+	for i := range len(picture) {
+		if picture[i] == '#' {
 			s.points = append(s.points, point{model.Time(i) * 60_000, float64(i)})
 		}
 	}
@@ -69,6 +70,29 @@ func TestSimulationKeepsSeriesApart(t *testing.T) {
 
 	capped := simulation{limit: 1}
 	require.Equal(t, "##..........", played(capped, a, c), "above the limit all alerts go")
+}
+
+// Whatever comes and goes, a series fires once at a time, never sooner than for
+// allows, and only from where it was there.
+func FuzzSimulation(f *testing.F) {
+	f.Add("##.###..####", "#.#.#.#.#.#.", uint8(1), uint8(2))
+	f.Add("............", "############", uint8(0), uint8(0))
+	f.Fuzz(func(t *testing.T, a, b string, hold, keep uint8) {
+		s := simulation{hold: time.Duration(hold%8) * time.Minute, keep: time.Duration(keep%8) * time.Minute}
+		first, last := time.UnixMilli(0), time.UnixMilli(40*60_000)
+		there := map[string]string{"a": a[:min(len(a), 40)], "b": b[:min(len(b), 40)]}
+		out := s.simulate([]stream{line(there["a"], model.Metric{"s": "a"}), line(there["b"], model.Metric{"s": "b"})}, first, last, time.Minute)
+		ends := map[model.LabelValue]time.Time{}
+		slices.SortFunc(out.fired, func(x, y episode) int { return x.start.Compare(y.start) })
+		for _, e := range out.fired {
+			name := e.labels["s"]
+			require.GreaterOrEqual(t, e.start.Sub(e.active), s.hold)
+			require.True(t, e.end.After(e.start))
+			require.False(t, e.start.Before(ends[name]), "two at a time")
+			require.Equal(t, byte('#'), there[string(name)][e.start.Unix()/60], "it begins where the series is")
+			ends[name] = e.end
+		}
+	})
 }
 
 func TestSlotsAreThoseOfPrometheus(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,4 +62,25 @@ func TestRulesOnManyPages(t *testing.T) {
 	require.Contains(t, out.Problems[0], last+" in group page 209 is not evaluated yet")
 	explained := call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": last})
 	require.Equal(t, []string{"unknown: the rule is not evaluated yet"}, explained.State)
+}
+
+func TestWhatIsWrongWithARule(t *testing.T) {
+	now := time.Unix(10_000, 0)
+	at := func(ago time.Duration) rule {
+		return rule{Health: "ok", LastEvaluation: now.Add(-ago), group: &ruleGroup{Interval: seconds(time.Minute)}}
+	}
+	slow, failed := at(time.Second), at(time.Second)
+	slow.EvaluationTime = seconds(42500 * time.Millisecond)
+	failed.Health, failed.LastError = "err", "too many series"
+	for want, r := range map[string]rule{
+		"":                       at(3 * time.Minute),
+		"is not evaluated yet":   {group: &ruleGroup{}},
+		"fails: too many series": failed,
+		"is slow: it takes 42.5s of its interval of 1m":         slow,
+		"was not evaluated for 10m though its interval is 1m":   at(10 * time.Minute),
+		"was not evaluated for 3m11s though its interval is 1m": at(3*time.Minute + 11*time.Second),
+	} {
+		_, text := r.fault(now)
+		require.Equal(t, want, text)
+	}
 }
