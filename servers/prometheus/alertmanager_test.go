@@ -26,12 +26,11 @@ import (
 // inhibited only where that is the same, so each test has areas of its own.
 func raise(t *testing.T, alerts ...[]string) {
 	t.Helper()
-	sendAlerts(t.Context(), t, time.Now().Add(time.Hour), alerts)
-	t.Cleanup(func() { sendAlerts(context.Background(), t, time.Now().Add(-time.Second), alerts) })
+	sendAlerts(t.Context(), t, whole(), time.Now().Add(time.Hour), alerts)
+	t.Cleanup(func() { sendAlerts(context.Background(), t, whole(), time.Now().Add(-time.Second), alerts) })
 	within(t, time.Minute, "Alertmanager holds the alerts, in groups", func() bool {
 		for _, a := range alerts {
-			held := held(t, matchersOf(a))
-			if len(held) != 1 || !grouped(t, matchersOf(a)) {
+			if len(held(t, matchersOf(a))) != 1 || !grouped(t, matchersOf(a)) {
 				return false
 			}
 		}
@@ -39,9 +38,9 @@ func raise(t *testing.T, alerts ...[]string) {
 	})
 }
 
-func sendAlerts(ctx context.Context, t *testing.T, end time.Time, alerts [][]string) {
+func sendAlerts(ctx context.Context, t *testing.T, to *Backend, end time.Time, alerts [][]string) {
 	t.Helper()
-	c, err := whole().alertmanager()
+	c, err := to.alertmanager()
 	require.NoError(t, err)
 	var all models.PostableAlerts
 	for _, a := range alerts {
@@ -175,6 +174,13 @@ func TestAlertmanagerThatWantsAPassword(t *testing.T) {
 				require.NotContains(t, a.Text, s.Password)
 			}
 		}
+		named, err := url.Parse(s.Alertmanager)
+		require.NoError(t, err)
+		named.User = url.UserPassword(s.User, password)
+		writeFile(t, config, "tls_config: {ca_file: "+s.CAFile+"}\n")
+		_, err = New(Config{Alertmanager: e(named.String())}).heldSilences(t.Context())
+		require.Equal(t, denied, err != nil, "credentials in the URL: %v", err)
+		writeFile(t, config, "basic_auth: {username: "+s.User+", password: "+password+"}\ntls_config: {ca_file: "+s.CAFile+"}\n")
 		silence := map[string]any{"matchers": `alertname="CoreDown"`, "end": "1h", "author": "me", "comment": "why"}
 		for tool, args := range map[string]map[string]any{"alertmanager_create_silence": silence, "alertmanager_expire_silence": {"id": "x"}, "prometheus_reload": {}} {
 			a := writing(t, b, p).Call(tool, args)

@@ -92,6 +92,9 @@ func (b *Backend) connectAlertmanager() (*alertmanager.AlertmanagerAPI, error) {
 	path := strings.TrimSuffix(at.Path, "/") + alertmanager.DefaultBasePath
 	rt := openapi.New(at.Host, path, []string{cmp.Or(at.Scheme, "http")})
 	rt.Transport = bounded{transport}
+	if password, ok := at.User.Password(); ok {
+		rt.DefaultAuthentication = openapi.BasicAuth(at.User.Username(), password)
+	}
 	return alertmanager.New(rt, strfmt.Default), nil
 }
 

@@ -44,7 +44,7 @@ func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 			raise(t, []string{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"})
 		},
 		restore: func() {
-			sendAlerts(t.Context(), t, time.Now().Add(-time.Second), [][]string{{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"}})
+			sendAlerts(t.Context(), t, whole(), time.Now().Add(-time.Second), [][]string{{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"}})
 			within(t, time.Minute, "the second alert is over", func() bool { return len(held(t, `alertname="Noisy"`)) == 1 })
 		},
 	})

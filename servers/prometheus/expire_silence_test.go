@@ -36,7 +36,7 @@ func TestExpireSilenceIsGatedAndReallyUnmutes(t *testing.T) {
 		after:   "over",
 		disturb: func() { raise(t, third) },
 		restore: func() {
-			sendAlerts(t.Context(), t, time.Now().Add(-time.Second), [][]string{third})
+			sendAlerts(t.Context(), t, whole(), time.Now().Add(-time.Second), [][]string{third})
 			within(t, time.Minute, "the third alert is over", func() bool { return len(held(t, `area="woken"`)) == 2 })
 		},
 	})
@@ -54,6 +54,13 @@ func TestExpireSilenceThatIsNotThere(t *testing.T) {
 	require.Empty(t, p.asked)
 	s.Call("alertmanager_expire_silence", map[string]any{"id": id})
 	require.Contains(t, p.asked[0], "0 alerts would notify again:")
+
+	pending := silencedFrom(t, `area="later"`, 30*time.Minute, time.Hour)
+	yes := &person{says: "accept"}
+	require.Contains(t, writing(t, whole(), yes).Call("alertmanager_expire_silence", map[string]any{"id": pending}).Text, "ended silence "+pending)
+	require.Contains(t, yes.asked[0], "- pending silence by tester until ")
+	require.NotContains(t, silencesOf(t, "tester"), pending)
+
 	expire(t.Context(), t, id)
 	a := s.Call("alertmanager_expire_silence", map[string]any{"id": id})
 	require.False(t, a.IsError, a.Text)

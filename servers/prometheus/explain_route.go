@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"go.yaml.in/yaml/v2"
 )
 
 var explainRoute = mcpkit.Tool{
@@ -89,7 +91,8 @@ func (b *Backend) meant(ctx context.Context, wanted model.LabelSet, exact bool, 
 }
 
 // ruled returns what the alerting rules of a name would send: the labels of
-// their pending alerts, or those the rule sets itself. Prometheus need not
+// their pending alerts, or those the rule sets itself, and Prometheus's own.
+// How it relabels alerts on their way is not looked at. Prometheus need not
 // answer for this: without it the labels stand as they were given.
 func (b *Backend) ruled(ctx context.Context, wanted model.LabelSet) []heldAlert {
 	c, err := b.prometheus()
@@ -100,17 +103,16 @@ func (b *Backend) ruled(ctx context.Context, wanted model.LabelSet) []heldAlert 
 	if err != nil {
 		return nil
 	}
+	everywhere := externalLabels(ctx, c)
 	var out []heldAlert
 	add := func(from model.LabelSet) {
-		l := model.LabelSet{model.AlertNameLabel: wanted[model.AlertNameLabel]}
+		l := everywhere.Clone()
 		for name, value := range from {
 			if !strings.Contains(string(value), "{{") { // its value shows when it fires
 				l[name] = value
 			}
 		}
-		for name, value := range wanted {
-			l[name] = value
-		}
+		maps.Copy(l, wanted)
 		if !slices.ContainsFunc(out, func(a heldAlert) bool { return a.labels.Equal(l) }) {
 			out = append(out, heldAlert{labels: l})
 		}
@@ -128,6 +130,25 @@ func (b *Backend) ruled(ctx context.Context, wanted model.LabelSet) []heldAlert 
 				add(rule.Labels)
 			}
 		}
+	}
+	return out
+}
+
+// externalLabels are those that Prometheus adds to every alert it sends; none
+// where it does not tell.
+func externalLabels(ctx context.Context, c *client) model.LabelSet {
+	var config struct {
+		Global struct {
+			Labels map[string]string `yaml:"external_labels"`
+		} `yaml:"global"`
+	}
+	out := model.LabelSet{}
+	res, err := c.Config(ctx)
+	if err != nil || yaml.Unmarshal([]byte(res.YAML), &config) != nil {
+		return out
+	}
+	for name, value := range config.Global.Labels {
+		out[model.LabelName(name)] = model.LabelValue(value)
 	}
 	return out
 }

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	"github.com/toolcrib/toolcrib/testbed/monitoring"
 )
 
 func explained(t *testing.T, s *mcptest.Session, labels ...string) ExplainRouteOut {
@@ -59,6 +61,64 @@ func TestExplainRouteAgreesWithAlertmanager(t *testing.T) {
 		require.Equal(t, len(is[0].Status.InhibitedBy) > 0, strings.HasPrefix(out.Verdict, "notifies nobody: inhibited by "), "%s: %s", labels, out.Verdict)
 	}
 	requireMutesAgree(t, s, alerts)
+}
+
+// thicket is a tree of everything that makes routes hard to follow.
+const thicket = `
+route:
+  receiver: top
+  group_wait: 0s
+  routes:
+  - {match: {a: "1"}, receiver: legacy, continue: true}
+  - match_re: {a: "1|2"}
+    receiver: legacy-re
+    continue: true
+    routes:
+    - {matchers: ['b!="1"'], receiver: not-one, continue: true}
+    - matchers: ['b=~"|2"']
+      routes:
+      - {matchers: ['c=""'], receiver: no-c}
+      - {matchers: ['c!~"x.*"'], receiver: no-x}
+    - {matchers: ['b="3"'], receiver: three}
+  - {matchers: [a="2"], receiver: two}
+  - matchers: []
+    continue: true
+    receiver: all
+    routes: [{matchers: ['"a"="3"', b=~"1.*"], receiver: deep}]
+  - {matchers: ['a=~".+"'], receiver: some}
+  - {matchers: ['a="3"'], receiver: never}
+inhibit_rules:
+- {source_match: {a: "1"}, target_match_re: {a: "1|2"}, equal: [b, nowhere]}
+- {source_matchers: ['c="xy"'], target_matchers: ['c=~"x.*"']}
+receivers: [{name: top}, {name: legacy}, {name: legacy-re}, {name: not-one}, {name: no-c}, {name: no-x}, {name: three}, {name: two}, {name: all}, {name: deep}, {name: some}, {name: never}]
+`
+
+func TestExplainRouteAgreesWithAlertmanagerInAThicket(t *testing.T) {
+	s, err := monitoring.Start(t.Context(), monitoring.Options{AlertmanagerConfig: thicket})
+	require.NoError(t, err)
+	defer s.Stop()
+	b := New(Config{Alertmanager: Endpoint{URL: s.Alertmanager}})
+	var alerts [][]string
+	for _, a := range []string{"", "1", "2", "3"} {
+		for _, bb := range []string{"", "1", "2", "3", "11"} {
+			for _, c := range []string{"", "xy", "xz", "y"} {
+				alerts = append(alerts, []string{"alertname", "Thicket", "a", a, "b", bb, "c", c})
+			}
+		}
+	}
+	sendAlerts(t.Context(), t, b, time.Now().Add(time.Hour), alerts)
+	v, err := b.view(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, v.unread)
+	require.Equal(t, []string{`route 6 {a="3"} is never reached: route 5 {a=~".+"} before it takes all it would match`}, v.root.dead(nil))
+	compared := 0
+	for _, a := range matching(v.held, labels.Matchers{{Type: labels.MatchEqual, Name: "alertname", Value: "Thicket"}}) {
+		f, err := v.explain(a)
+		require.NoError(t, err)
+		require.Empty(t, f.differs, a)
+		compared++
+	}
+	require.Equal(t, len(alerts), compared)
 }
 
 // requireMutesAgree holds which groups Alertmanager mutes by a time interval
@@ -153,7 +213,7 @@ func TestExplainRouteOfAlertsThatDoNotFire(t *testing.T) {
 	s := reading(t)
 	out := explained(t, s, "alertname", "QueueTooLong", "queue", "orders")
 	require.Equal(t, "notifies: shop-orders", out.Verdict, "its rule sets severity and team")
-	require.Equal(t, `QueueTooLong{queue="orders", severity="warning", team="shop"} does not fire; this is what would become of it`, out.Alert)
+	require.Equal(t, `QueueTooLong{cluster="testbed", queue="orders", severity="warning", team="shop"} does not fire; this is what would become of it`, out.Alert)
 	require.Contains(t, out.Receivers.Rows[0][7], " if it fired now")
 	out = explained(t, s, "alertname", "PendingForLong")
 	require.Contains(t, out.Alert, `version="1.2.3"`, "a pending alert has labels already")
