@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 	var out CreateSilenceOut
 	done.Into(t, &out)
 	require.Equal(t, silencesOf(t, "ada"), []string{out.ID})
-	t.Cleanup(func() { expire(t.Context(), t, out.ID) })
+	t.Cleanup(func() { expire(context.Background(), t, out.ID) })
 	require.Equal(t, "silenced 1 alert", out.Result)
 	require.Equal(t, []string{`Noisy{area="noisy-1", queue="orders", severity="warning", team="shop"} -> shop-orders`}, out.Mutes)
 

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -42,27 +43,28 @@ func expire(ctx context.Context, t *testing.T, id string) {
 }
 
 func TestSilencesListed(t *testing.T) {
-	raise(t, []string{"alertname", "Hushed", "severity", "odd", "area", "hushed"}, []string{"alertname", "Stilled", "severity", "odd", "area", "hushed"})
-	soon := silencedFrom(t, `alertname=~"Hush.*|Still.*", area!="x"`, 0, 10*time.Minute)
-	long := silencedFrom(t, `alertname="Hushed", team!~"a|b"`, 0, time.Hour)
-	later := silencedFrom(t, `alertname="Stilled"`, 30*time.Minute, time.Hour)
-	over := silencedFrom(t, `alertname="Hushed"`, 0, time.Hour)
+	area := fmt.Sprint("hushed-", time.Now().UnixNano()) // Alertmanager remembers what is over
+	raise(t, []string{"alertname", "Hushed", "severity", "odd", "area", area}, []string{"alertname", "Stilled", "severity", "odd", "area", area})
+	soon := silencedFrom(t, `alertname=~"Hush.*|Still.*", area="`+area+`"`, 0, 10*time.Minute)
+	long := silencedFrom(t, `area="`+area+`", alertname="Hushed", team!~"a|b"`, 0, time.Hour)
+	later := silencedFrom(t, `alertname="Stilled", area="`+area+`"`, 30*time.Minute, time.Hour)
+	over := silencedFrom(t, `alertname="Hushed", area="`+area+`"`, 0, time.Hour)
 	expire(t.Context(), t, over)
 
 	s := reading(t)
 	var out SilencesOut
-	args := map[string]any{"matchers": `area="hushed"`}
+	args := map[string]any{"matchers": `area="` + area + `"`}
 	s.Call("alertmanager_silences", args).Into(t, &out)
 	require.Equal(t, "2 active, 1 pending, 1 expired (not listed)", out.Verdict)
 	require.Equal(t, []string{"id", "state", "matchers", "mutes", "starts", "ends", "by", "comment"}, out.Silences.Columns)
 	require.Len(t, out.Silences.Rows, 3)
 	first := out.Silences.Rows[0]
-	require.Equal(t, []string{soon, "active", `alertname=~"Hush.*|Still.*", area!="x"`, "2: Hushed, Stilled"}, first[:4])
+	require.Equal(t, []string{soon, "active", `alertname=~"Hush.*|Still.*", area="` + area + `"`, "2: Hushed, Stilled"}, first[:4])
 	require.Regexp(t, `Z \(in (9m|10m)`, first[5])
 	require.Equal(t, []string{"tester", "on purpose"}, first[6:])
 	for _, row := range out.Silences.Rows[1:] {
 		if row[0] == long {
-			require.Equal(t, []string{"active", `alertname="Hushed", team!~"a|b"`, "1: Hushed"}, row[1:4])
+			require.Equal(t, []string{"active", `area="` + area + `", alertname="Hushed", team!~"a|b"`, "1: Hushed"}, row[1:4])
 		} else {
 			require.Equal(t, []string{later, "pending"}, row[:2])
 		}
@@ -72,7 +74,7 @@ func TestSilencesListed(t *testing.T) {
 	args["expired"] = true
 	s.Call("alertmanager_silences", args).Into(t, &out)
 	require.Equal(t, "2 active, 1 pending, 1 expired", out.Verdict)
-	require.Equal(t, []string{over, "expired", `alertname="Hushed"`, "0"}, out.Silences.Rows[3][:4])
+	require.Equal(t, []string{over, "expired", `alertname="Hushed", area="` + area + `"`, "0"}, out.Silences.Rows[3][:4])
 
 	args["limit"] = 1
 	s.Call("alertmanager_silences", args).Into(t, &out)
