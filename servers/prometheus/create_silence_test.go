@@ -76,7 +76,7 @@ func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 }
 
 func TestCreateSilenceRefuses(t *testing.T) {
-	p := &person{says: "accept"}
+	p := &person{says: "decline"} // one that is not refused must not mute the other tests' alerts
 	s := writing(t, whole(), p)
 	good := map[string]any{"matchers": `alertname="Refused"`, "end": "1h", "author": "bob", "comment": "why"}
 	for _, c := range []struct{ name, value, text string }{
@@ -111,7 +111,7 @@ func TestCreateSilenceRefuses(t *testing.T) {
 		many = append(many, []string{"alertname", "Many", "area", "refused", "severity", "odd", "n", fmt.Sprint(i)})
 	}
 	raise(t, many...)
-	good["matchers"] = `alertname=~"[A-Z][a-z]*[A-Za-z]*"`
+	good["matchers"] = `alertname=~"[A-Z].*"`
 	requireRefused(t, s, "alertmanager_create_silence", good, "alerts there are, so they would mute everything; name what is to be muted more narrowly")
 	require.Empty(t, p.asked)
 	require.Empty(t, silencesOf(t, "bob"))
