@@ -196,6 +196,9 @@ func (t *backtest) run(ctx context.Context) error {
 	t.result = t.p.simulate(streams, first, last, t.step)
 	t.result.clip(t.start, t.end)
 	t.remark(interval)
+	if len(streams) == 0 {
+		t.findings = append(t.findings, t.whyNever(ctx)...)
+	}
 	return t.compareReal(ctx)
 }
 

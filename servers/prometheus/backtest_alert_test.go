@@ -41,6 +41,14 @@ func TestBacktestAlertOverTheSeededPast(t *testing.T) {
 	require.Contains(t, out.Findings[0], "nearest to it came {instance=\"shop-1\", job=\"shop\", queue=\"orders\"}, pending from "+at(48*time.Hour))
 	require.True(t, strings.HasSuffix(out.Findings[0], "for 1h of the 2h it needs, peak 50"), out.Findings[0])
 
+	out = ask(map[string]any{"query": "shop_queue_length > 60"})
+	require.Equal(t, "it would not have fired", out.Verdict)
+	require.Equal(t, []string{"never pending: the highest value of shop_queue_length was 50"}, out.Findings)
+	out = ask(map[string]any{"query": "shop_latency_seconds < 0.05"})
+	require.Equal(t, []string{"never pending: the lowest value of shop_latency_seconds was 0.1"}, out.Findings)
+	out = ask(map[string]any{"query": "shop_queue_lengths > 60"})
+	require.Contains(t, out.Findings[0], "there is no metric shop_queue_lengths; the nearest names are shop_queue_length")
+
 	out = ask(map[string]any{"name": "QueueTooLong", "for": "5m"})
 	require.True(t, strings.HasPrefix(out.Rule, "QueueTooLong, changed: shop_queue_length > 10 for 5m"), out.Rule)
 	require.Contains(t, out.Really[0], "ALERTS has no firing of it in this window")

@@ -82,6 +82,26 @@ func lowestPeaks(expr parser.Expr) bool {
 	return c.left != nil && (c.op == parser.LSS || c.op == parser.LTE)
 }
 
+// whyNever says of an expression without a result how near it came to one, or
+// what is missing.
+func (t *backtest) whyNever(ctx context.Context) []string {
+	over := t.end.Sub(t.start)
+	step := max(t.step, chooseStep(over, maxPoints))
+	parts := conditions(t.p.query)
+	if c := parts[0]; len(parts) == 1 && c.left != nil && c.op != parser.EQLC && c.op != parser.NEQ {
+		function, word := "max", "highest"
+		if t.p.lowest {
+			function, word = "min", "lowest"
+		}
+		nearest := fmt.Sprintf("%s(%s_over_time((%s)[%s:%s]))", function, function, c.left, span(over), span(step))
+		if value, some, err := t.b.figure(ctx, nearest, t.end); err == nil && some {
+			return []string{fmt.Sprintf("never pending: the %s value of %s was %s", word, c.left, number(value))}
+		}
+	}
+	cost := costOf(t.p.query, pointsOf(over, step))
+	return t.b.whyEmpty(ctx, t.p.query, cost, t.b.overRange(promv1.Range{Start: t.start, End: t.end, Step: step}))
+}
+
 // remark says what the firings alone do not.
 func (t *backtest) remark(interval time.Duration) {
 	if t.step > interval {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -290,6 +291,9 @@ func (r *comparison) summary(moved []movement) string {
 		case math.IsNaN(m.after):
 			gone++
 		}
+	}
+	if appeared == len(r.all) {
+		text = "nothing to compare with: the earlier window has no series, the later one " + strconv.Itoa(len(r.all))
 	}
 	return text + fmt.Sprintf(". %d appeared, %d gone. Sum of all: %s -> %s", appeared, gone, rounded(before), rounded(after))
 }

@@ -51,6 +51,10 @@ func TestCompareWeeks(t *testing.T) {
 	require.Contains(t, strings.Join(out.Hints, "\n"), "2 native histograms cannot be compared as such")
 	require.Equal(t, "no series in either window", out.Summary)
 
+	out = call[CompareOut](t, s, "prometheus_compare", map[string]any{"query": "testbed_session_seconds", "window": "5m", "offset": "30d"})
+	require.Contains(t, out.Summary, "nothing to compare with: the earlier window has no series, the later one 20000. 20000 appeared, 0 gone. Sum of all: 0 -> 199990000")
+	require.Equal(t, "series: 20 of 20000 shown; raise limit", out.LeftOut)
+
 	out = call[CompareOut](t, s, "prometheus_compare", map[string]any{"query": "1"})
 	require.Equal(t, "0 of 1 series moved", out.Summary)
 }
