@@ -18,7 +18,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
 demo: build ## ask a real cluster real questions: an embedded one, or yours when there is a kubeconfig
-	@go run ./demo/cmd/demo --server bin/kubernetes-mcp $(DEMO)
+	@go run ./demo/cmd/demo --servers bin $(DEMO)
 
 demo-stop: ## stop what the demo left running
 	@go run ./demo/cmd/demo stop

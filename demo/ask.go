@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,20 +40,26 @@ func (t *teller) step(format string, args ...any) {
 	t.say("%s", t.paint(faint, "· "+fmt.Sprintf(format, args...)))
 }
 
-// ask puts each question to the server at endpoint and prints what comes back.
-func (t *teller) ask(ctx context.Context, endpoint string, questions []question) error {
+// ask puts each question to its server, by the endpoints, and prints what comes
+// back.
+func (t *teller) ask(ctx context.Context, endpoints map[string]string, questions []question) error {
 	client := mcp.NewClient(&mcp.Implementation{Name: "toolcrib-demo", Version: "1"}, nil)
-	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: endpoint}, nil)
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", endpoint, err)
-	}
-	defer session.Close()
-	list, err := session.ListTools(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("list tools: %w", err)
-	}
-	t.say("\nConnected over MCP: %d tools, all of them read-only.", len(list.Tools))
+	var session *mcp.ClientSession
+	asked := ""
 	for _, q := range questions {
+		if q.server != asked {
+			var err error
+			if session, err = client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: endpoints[q.server]}, nil); err != nil {
+				return fmt.Errorf("connect to %s: %w", q.server, err)
+			}
+			defer session.Close()
+			list, err := session.ListTools(ctx, nil)
+			if err != nil {
+				return fmt.Errorf("list the tools of %s: %w", q.server, err)
+			}
+			asked = q.server
+			t.say("\nConnected to %s over MCP: %d tools, all of them read-only.", q.server, len(list.Tools))
+		}
 		if err := t.askOne(ctx, session, q); err != nil {
 			return err
 		}
@@ -83,12 +91,13 @@ func (t *teller) askOne(ctx context.Context, session *mcp.ClientSession, q quest
 	return nil
 }
 
-// attach says how to use the running server from other MCP clients.
-func (t *teller) attach(endpoint, binary, kubeconfig string) {
-	t.say("\n%s", t.paint(bold, "Attach your own client"))
+// attach says how to use the running servers from other MCP clients.
+func (t *teller) attach(s state, binary string) {
+	t.say("\n%s\n\nThe servers keep running:\n", t.paint(bold, "Attach your own client"))
+	for _, name := range slices.Sorted(maps.Keys(s.Endpoints)) {
+		t.say("  %-15s %s", name, s.Endpoints[name])
+	}
 	t.say(`
-The server keeps running at %[1]s
-
   Claude Code     claude mcp add --transport http toolcrib %[1]s
   Cursor          ~/.cursor/mcp.json:   {"mcpServers": {"toolcrib": {"url": "%[1]s"}}}
   VS Code         code --add-mcp '{"name":"toolcrib","type":"http","url":"%[1]s"}'
@@ -98,5 +107,5 @@ Or over stdio, with nothing running beforehand:
 
   claude mcp add toolcrib -- %[2]s --kubeconfig %[3]s
 
-make demo-stop stops what this demo started.`, endpoint, binary, kubeconfig)
+make demo-stop stops what this demo started.`, s.Endpoints[kubernetes], binary, s.Kubeconfig)
 }

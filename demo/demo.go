@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/testbed/served"
@@ -16,7 +17,7 @@ import (
 
 // Options say what to show.
 type Options struct {
-	Server   string // path of kubernetes-mcp
+	Servers  string // folder of the servers' binaries
 	Embedded bool   // a cluster of the demo's own even when there is a kubeconfig
 	State    string // folder that remembers what runs; in the testbed's cache if empty
 }
@@ -24,17 +25,17 @@ type Options struct {
 // Run holds the demo's conversation on out.
 func Run(ctx context.Context, o Options, in *os.File, out *os.File) error {
 	t := &teller{out: out, colour: term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == ""}
-	server, err := filepath.Abs(o.Server)
+	servers, err := filepath.Abs(o.Servers)
 	if err != nil {
-		return fmt.Errorf("path of %s: %w", o.Server, err)
+		return fmt.Errorf("path of %s: %w", o.Servers, err)
 	}
-	if _, err := builtAt(server); err != nil {
+	if _, err := builtAt(servers); err != nil {
 		return err
 	}
 	if kubeconfig := userKubeconfig(); kubeconfig != "" && !o.Embedded {
-		return own(ctx, t, server, kubeconfig, in)
+		return own(ctx, t, filepath.Join(servers, kubernetes), kubeconfig, in)
 	}
-	return o.embedded(ctx, t, server)
+	return o.embedded(ctx, t, servers)
 }
 
 // userKubeconfig is the kubeconfig kubectl would use, empty when there is none.
@@ -71,7 +72,7 @@ func own(ctx context.Context, t *teller, server, kubeconfig string, in *os.File)
 		return err
 	}
 	defer process.Stop()
-	if err := t.ask(ctx, process.URL, anyQuestions); err != nil {
+	if err := t.ask(ctx, map[string]string{kubernetes: process.URL}, anyQuestions); err != nil {
 		return err
 	}
 	t.say("\nTo use it from your own client:\n\n  claude mcp add toolcrib -- %s", server)
@@ -85,28 +86,28 @@ func agreed(t *teller, in io.Reader) bool {
 	return err == nil && (answer == "" || answer == "y" || answer == "yes")
 }
 
-// embedded asks the shop of a cluster of the demo's own, starting both when
-// they do not run yet.
-func (o Options) embedded(ctx context.Context, t *teller, server string) error {
+// embedded asks about the shop in a cluster of the demo's own, starting both
+// when they do not run yet.
+func (o Options) embedded(ctx context.Context, t *teller, servers string) error {
 	s, err := o.readState()
-	if err == nil && s.serves(server) {
+	if err == nil && s.serves(servers) {
 		t.step("the demo's cluster is running already")
 	} else {
 		if err := Stop(ctx, o, io.Discard); err != nil {
 			return err
 		}
-		if s, err = o.startKeeper(ctx, t, server); err != nil {
+		if s, err = o.startKeeper(ctx, t, servers); err != nil {
 			return err
 		}
 	}
-	questions := shopQuestions
+	questions := slices.Concat(shopQuestions, alertQuestions, releaseQuestions)
 	if !s.Shop {
-		t.say("This machine gives no real node (%s), so there are no pods to break; the questions are the general ones.", s.Why)
-		questions = anyQuestions
+		t.say("This machine gives no real node (%s), so there are no pods to break and no releases; the questions are the general ones.", s.Why)
+		questions = slices.Concat(anyQuestions, alertQuestions)
 	}
-	if err := t.ask(ctx, s.Endpoint, questions); err != nil {
+	if err := t.ask(ctx, s.Endpoints, questions); err != nil {
 		return err
 	}
-	t.attach(s.Endpoint, server, s.Kubeconfig)
+	t.attach(s, filepath.Join(servers, kubernetes))
 	return nil
 }

@@ -29,10 +29,13 @@ func transcript(t *testing.T, command string, args ...string) string {
 // running, and then stopped.
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
-	demo, server := built(t, dir, "./cmd/demo"), built(t, dir, "../servers/kubernetes/cmd/kubernetes-mcp")
+	demo := built(t, dir, "./cmd/demo")
+	for _, server := range []string{"kubernetes", "helm", "prometheus"} {
+		built(t, dir, "../servers/"+server+"/cmd/"+server+"-mcp")
+	}
 	t.Cleanup(func() { _ = exec.Command(demo, "stop", "--state", dir).Run() })
 
-	first := transcript(t, demo, "--embedded", "--server", server, "--state", dir)
+	first := transcript(t, demo, "--embedded", "--servers", dir, "--state", dir)
 	for _, found := range []string{
 		"all of them read-only",
 		"cannot connect to database",                    // why checkout crashes
@@ -48,7 +51,7 @@ func TestDemo(t *testing.T) {
 	}
 	require.NotContains(t, first, "not-for-your-eyes")
 
-	require.Contains(t, transcript(t, demo, "--embedded", "--server", server, "--state", dir), "the demo's cluster is running already")
-	require.Contains(t, transcript(t, demo, "stop", "--state", dir), "stopped: the demo's cluster and server are gone")
+	require.Contains(t, transcript(t, demo, "--embedded", "--servers", dir, "--state", dir), "the demo's cluster is running already")
+	require.Contains(t, transcript(t, demo, "stop", "--state", dir), "stopped: the demo's cluster and servers are gone")
 	require.Contains(t, transcript(t, demo, "stop", "--state", dir), "nothing is running")
 }

@@ -14,19 +14,18 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/toolcrib/toolcrib/testbed"
 	"github.com/toolcrib/toolcrib/testbed/build"
-	"github.com/toolcrib/toolcrib/testbed/shop"
 )
 
 // state is what a running keeper tells later commands.
 type state struct {
-	Pid        int       `json:"pid"`   // of the keeper
-	Built      time.Time `json:"built"` // when the server it runs was
-	Endpoint   string    `json:"endpoint"`
-	Kubeconfig string    `json:"kubeconfig"` // of the read-only ServiceAccount
+	Pid        int       `json:"pid"`        // of the keeper
+	Built      time.Time `json:"built"`      // when the newest of its servers was
+	Kubeconfig string    `json:"kubeconfig"` // of kubernetes-mcp's read-only ServiceAccount
 	Shop       bool      `json:"shop"`
 	Why        string    `json:"why,omitempty"` // there is no shop
+
+	Endpoints map[string]string `json:"endpoints"` // by server
 }
 
 // place is the folder where a keeper leaves its state.
@@ -58,23 +57,15 @@ func (o Options) readState() (state, error) {
 // alive reports whether the keeper still runs.
 func (s state) alive() bool { return s.Pid > 0 && syscall.Kill(s.Pid, 0) == nil }
 
-// serves reports whether a running keeper has the server as it is now.
-func (s state) serves(server string) bool {
-	built, err := builtAt(server)
+// serves reports whether a running keeper has the servers as they are now.
+func (s state) serves(servers string) bool {
+	built, err := builtAt(servers)
 	return err == nil && s.alive() && s.Built.Equal(built)
 }
 
-func builtAt(server string) (time.Time, error) {
-	info, err := os.Stat(server)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%w; run make build first", err)
-	}
-	return info.ModTime(), nil
-}
-
-// startKeeper starts the process that holds cluster and server, and follows
-// what it does until both are ready. The keeper outlives this process.
-func (o Options) startKeeper(ctx context.Context, t *teller, server string) (state, error) {
+// startKeeper starts the process that holds everything, and follows what it
+// does until all is ready. The keeper outlives this process.
+func (o Options) startKeeper(ctx context.Context, t *teller, servers string) (state, error) {
 	dir, err := o.place()
 	if err != nil {
 		return state{}, err
@@ -83,7 +74,7 @@ func (o Options) startKeeper(ctx context.Context, t *teller, server string) (sta
 	if err != nil {
 		return state{}, err
 	}
-	cmd := exec.Command(self, "keep", server, "--state", dir)
+	cmd := exec.Command(self, "keep", servers, "--state", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	progress, err := cmd.StdoutPipe()
 	if err != nil {
@@ -127,24 +118,35 @@ func keepBinary(dir string) (string, error) {
 // ready is the keeper's last line.
 const ready = "ready"
 
-// Keep starts cluster, shop and server, says so on standard output, and holds
-// them until ctx ends.
-func Keep(ctx context.Context, o Options, server string) error {
+// Keep starts cluster, shop, monitoring and servers, says so on standard
+// output, and holds them until ctx ends.
+func Keep(ctx context.Context, o Options) error {
 	out := os.Stdout
-	cluster, s, err := startCluster(ctx, out)
+	err := o.keep(ctx, out)
 	if err != nil {
 		fmt.Fprintln(out, "error:", err)
+	}
+	return err
+}
+
+func (o Options) keep(ctx context.Context, out *os.File) error {
+	cluster, s, err := startCluster(ctx, out)
+	if err != nil {
 		return err
 	}
 	defer cluster.Stop()
-	process, err := serveReadOnly(ctx, cluster, server, &s, out)
+	stack, err := startMonitoring(ctx, cluster, out)
 	if err != nil {
-		fmt.Fprintln(out, "error:", err)
 		return err
 	}
-	defer process.Stop()
+	defer stack.Stop()
+	servers := &serving{folder: o.Servers, cluster: cluster, out: out}
+	defer servers.stop()
+	if err := servers.all(ctx, stack, &s); err != nil {
+		return err
+	}
 	s.Pid = os.Getpid()
-	if s.Built, err = builtAt(server); err != nil {
+	if s.Built, err = builtAt(o.Servers); err != nil {
 		return err
 	}
 	path, err := o.write(s)
@@ -156,46 +158,6 @@ func Keep(ctx context.Context, o Options, server string) error {
 	_ = out.Close() // who reads it may go now
 	<-ctx.Done()
 	return nil
-}
-
-// startCluster prefers a real node with the shop in it, and falls back to
-// simulated nodes where the machine gives none.
-func startCluster(ctx context.Context, out io.Writer) (*testbed.Cluster, state, error) {
-	cluster, err := testbed.Start(ctx, testbed.Options{Tier: testbed.Node, Progress: out, CrashBackoffMax: 20 * time.Second})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, state{}, err
-		}
-		simulated, second := testbed.Start(ctx, testbed.Options{Tier: testbed.Scale, Nodes: 3, Pods: 30, Progress: out})
-		return simulated, state{Why: err.Error()}, second
-	}
-	fmt.Fprintln(out, "opening the shop, faults included")
-	if err := openShop(ctx, cluster); err != nil {
-		return nil, state{}, errors.Join(err, cluster.Stop())
-	}
-	return cluster, state{Shop: true}, nil
-}
-
-// openShop deploys the shop, rolls its frontend out once more, and waits until
-// its faults show.
-func openShop(ctx context.Context, c *testbed.Cluster) error {
-	if err := c.Apply(ctx, shop.Manifests); err != nil {
-		return err
-	}
-	for _, wait := range [][]string{
-		{"deployment/frontend", "--for=condition=Available"},
-		{"pod", "-l", "app=checkout", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1"},
-		{"pod", "-l", "app=catalog", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}"},
-	} {
-		if _, err := c.Kubectl(ctx, append([]string{"wait", "-n", shop.Namespace, "--timeout=60s"}, wait...)...); err != nil {
-			return err
-		}
-	}
-	if err := c.Apply(ctx, shop.Rollout); err != nil {
-		return err
-	}
-	_, err := c.Kubectl(ctx, "rollout", "status", "-n", shop.Namespace, "deployment/frontend", "--timeout=60s")
-	return err
 }
 
 func (o Options) write(s state) (string, error) {
@@ -231,6 +193,6 @@ func Stop(ctx context.Context, o Options, out io.Writer) error {
 			return ctx.Err()
 		}
 	}
-	fmt.Fprintln(out, "stopped: the demo's cluster and server are gone")
+	fmt.Fprintln(out, "stopped: the demo's cluster and servers are gone")
 	return nil
 }

@@ -33,20 +33,23 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return demo.Run(cmd.Context(), o, os.Stdin, os.Stdout) },
 	}
-	root.Flags().StringVar(&o.Server, "server", "bin/kubernetes-mcp", "`path` of the kubernetes-mcp to show")
+	root.Flags().StringVar(&o.Servers, "servers", "bin", "`folder` of the servers to show")
 	root.Flags().BoolVar(&o.Embedded, "embedded", false, "use a cluster of its own even when there is a kubeconfig")
 	root.PersistentFlags().StringVar(&o.State, "state", "", "`folder` that remembers what runs; in the cache if absent")
 	root.AddCommand(&cobra.Command{
 		Use:   "stop",
-		Short: "Stop the cluster and the server that the demo left running",
+		Short: "Stop the cluster and the servers that the demo left running",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return demo.Stop(cmd.Context(), o, os.Stdout) },
 	}, &cobra.Command{
-		Use:    "keep SERVER",
-		Short:  "Hold the demo's cluster and server until told to stop",
+		Use:    "keep SERVERS",
+		Short:  "Hold the demo's cluster and servers until told to stop",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
-		RunE:   func(cmd *cobra.Command, args []string) error { return demo.Keep(cmd.Context(), o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Servers = args[0]
+			return demo.Keep(cmd.Context(), o)
+		},
 	})
 	return root
 }

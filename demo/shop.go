@@ -1,0 +1,100 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/toolcrib/toolcrib/testbed"
+	"github.com/toolcrib/toolcrib/testbed/build"
+	"github.com/toolcrib/toolcrib/testbed/charts"
+	"github.com/toolcrib/toolcrib/testbed/monitoring"
+	"github.com/toolcrib/toolcrib/testbed/shop"
+)
+
+// startCluster prefers a real node with the shop in it, and falls back to
+// simulated nodes where the machine gives none.
+func startCluster(ctx context.Context, out io.Writer) (*testbed.Cluster, state, error) {
+	cluster, err := testbed.Start(ctx, testbed.Options{Tier: testbed.Node, Progress: out, CrashBackoffMax: 20 * time.Second})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, state{}, err
+		}
+		simulated, second := testbed.Start(ctx, testbed.Options{Tier: testbed.Scale, Nodes: 3, Pods: 30, Progress: out})
+		return simulated, state{Why: err.Error()}, second
+	}
+	fmt.Fprintln(out, "opening the shop, faults included")
+	if err := openShop(ctx, cluster, out); err != nil {
+		return nil, state{}, errors.Join(err, cluster.Stop())
+	}
+	return cluster, state{Shop: true}, nil
+}
+
+// openShop deploys the shop, rolls its frontend out once more, and waits until
+// its faults show.
+func openShop(ctx context.Context, c *testbed.Cluster, out io.Writer) error {
+	if err := c.Apply(ctx, shop.Manifests); err != nil {
+		return err
+	}
+	if err := openStorefront(ctx, c, out); err != nil {
+		return err
+	}
+	for _, wait := range [][]string{
+		{"deployment/frontend", "--for=condition=Available"},
+		{"pod", "-l", "app=checkout", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1"},
+		{"pod", "-l", "app=catalog", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}"},
+	} {
+		if _, err := c.Kubectl(ctx, append([]string{"wait", "-n", shop.Namespace, "--timeout=60s"}, wait...)...); err != nil {
+			return err
+		}
+	}
+	if err := c.Apply(ctx, shop.Rollout); err != nil {
+		return err
+	}
+	_, err := c.Kubectl(ctx, "rollout", "status", "-n", shop.Namespace, "deployment/frontend", "--timeout=60s")
+	return err
+}
+
+// openStorefront installs a release as a person would, upgrades it, and then
+// changes it by hand, as a person should not.
+func openStorefront(ctx context.Context, c *testbed.Cluster, out io.Writer) error {
+	programs, err := build.Build(ctx, out, build.Helm)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct{ version, page string }{{"1.0.0", "Welcome"}, {"1.2.0", "Winter sale"}} {
+		archive := filepath.Join(c.Dir, charts.Chart{Name: "web", Version: step.version}.FileName())
+		content, err := charts.Chart{Name: "web", Version: step.version}.Archive()
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(archive, content, 0o600); err != nil {
+			return fmt.Errorf("write a chart: %w", err)
+		}
+		cmd := exec.CommandContext(ctx, programs["helm"], "upgrade", "--install", "storefront", archive,
+			"--kubeconfig", c.Kubeconfig, "--namespace", shop.Namespace,
+			"--set", "page="+step.page, "--set", "auth.adminPassword=not-for-your-eyes")
+		if printed, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("install storefront %s: %w: %s", step.version, err, printed)
+		}
+	}
+	_, err = c.Kubectl(ctx, "scale", "-n", shop.Namespace, "deployment/storefront", "--replicas=1")
+	return err
+}
+
+// startMonitoring watches the cluster, and lets one queue of the shop fill up.
+func startMonitoring(ctx context.Context, c *testbed.Cluster, out io.Writer) (*monitoring.Stack, error) {
+	stack, err := monitoring.Start(ctx, monitoring.Options{Kubeconfig: c.Kubeconfig, History: true, Progress: out})
+	if err != nil {
+		return nil, err
+	}
+	if err := stack.Set(ctx, "testbed_queue_length", 250, "queue", "orders"); err != nil {
+		return nil, errors.Join(err, stack.Stop())
+	}
+	return stack, nil
+}
