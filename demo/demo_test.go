@@ -45,6 +45,12 @@ func TestDemo(t *testing.T) {
 		"toolcrib.test/busybox:1",                       // which images run
 		"denied: the cluster's RBAC does not let this server get secrets",
 		"may not delete pods",
+		"1 of 3 series meet testbed_queue_length > 100",               // why QueueFull fires
+		"verdict: notifies: shop-orders",                              // who is told
+		`route="/pay"}: 0.2 -> 0.8 (+300%)`,                           // what got slower
+		"spec.replicas: 1 -> 2",                                       // what the last upgrade changed
+		"Deployment/storefront\tspec.replicas\t2\t1\tkubectl (scale)", // what a person changed
+		"adminPassword: redacted:",
 		"claude mcp add",
 	} {
 		require.Contains(t, first, found)

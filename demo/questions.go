@@ -40,9 +40,9 @@ var anyQuestions = []question{
 // alertQuestions fit what testbed/monitoring watches.
 var alertQuestions = []question{
 	{prometheus, "What fires?", "prometheus_alerts", map[string]any{}},
-	{prometheus, "Why does QueueFull fire?", "prometheus_explain_alert", map[string]any{"alert": "QueueFull"}},
-	{prometheus, "Who is told about it?", "alertmanager_explain_route", map[string]any{"alert": "QueueFull"}},
-	{prometheus, "Which route of the shop got slower?", "prometheus_compare", map[string]any{"query": "shop_latency_seconds"}},
+	{prometheus, "Why does QueueFull fire?", "prometheus_explain_alert", map[string]any{"name": "QueueFull"}},
+	{prometheus, "Who is told about it?", "alertmanager_explain_route", map[string]any{"labels": map[string]any{"alertname": "QueueFull"}}},
+	{prometheus, "Which route of the shop got slower?", "prometheus_compare", map[string]any{"query": "shop_latency_seconds", "offset": "1d"}},
 }
 
 // releaseQuestions fit the shop's release, storefront.

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed"
 	"github.com/toolcrib/toolcrib/testbed/build"
 	"github.com/toolcrib/toolcrib/testbed/charts"
 	"github.com/toolcrib/toolcrib/testbed/monitoring"
+	"github.com/toolcrib/toolcrib/testbed/proc"
 	"github.com/toolcrib/toolcrib/testbed/shop"
 )
 
@@ -87,13 +89,22 @@ func openStorefront(ctx context.Context, c *testbed.Cluster, out io.Writer) erro
 	return err
 }
 
-// startMonitoring watches the cluster, and lets one queue of the shop fill up.
+// startMonitoring watches the cluster, and lets one queue of the shop fill up
+// until somebody is told.
 func startMonitoring(ctx context.Context, c *testbed.Cluster, out io.Writer) (*monitoring.Stack, error) {
 	stack, err := monitoring.Start(ctx, monitoring.Options{Kubeconfig: c.Kubeconfig, History: true, Progress: out})
 	if err != nil {
 		return nil, err
 	}
-	if err := stack.Set(ctx, "testbed_queue_length", 250, "queue", "orders"); err != nil {
+	err = stack.Set(ctx, "testbed_queue_length", 250, "queue", "orders")
+	if err == nil {
+		err = proc.Until(ctx, "a notification of QueueFull", 100*time.Millisecond, func(ctx context.Context) (bool, error) {
+			sent, err := stack.Notifications(ctx)
+			told := func(n monitoring.Notification) bool { return n.Receiver == "shop-orders" }
+			return slices.ContainsFunc(sent, told), err
+		})
+	}
+	if err != nil {
 		return nil, errors.Join(err, stack.Stop())
 	}
 	return stack, nil

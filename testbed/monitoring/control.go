@@ -99,7 +99,8 @@ func (s *Stack) SetAlertmanagerConfig(ctx context.Context, yaml string) error {
 
 // Notifications returns all that were sent since the start, oldest first.
 func (s *Stack) Notifications(ctx context.Context) (sent []Notification, err error) {
-	return sent, s.Get(ctx, s.Control+"/notifications", &sent)
+	err = s.Get(ctx, s.Control+"/notifications", &sent)
+	return sent, err
 }
 
 // Get reads JSON of Prometheus or Alertmanager into out, which may be nil.
