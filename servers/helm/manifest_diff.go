@@ -3,10 +3,12 @@ package helm
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // Bounds of what a diff of manifests shows.
@@ -98,25 +100,26 @@ func (d *manifestDiff) compare(ctx context.Context, namespace string, before, af
 	d.objects = append(d.objects, new)
 }
 
-// unheaded is an object without what a heading says of it.
+// unheaded is an object without what a heading says of it, and without the
+// labels that every object of a chart has.
 func unheaded(o mcpkit.Object) mcpkit.Object {
-	out := mcpkit.Object{}
-	for k, v := range o {
-		if k != "apiVersion" && k != "kind" {
-			out[k] = v
+	out := runtime.DeepCopyJSON(o)
+	delete(out, "apiVersion")
+	delete(out, "kind")
+	metadata, ok := out["metadata"].(map[string]any)
+	if !ok {
+		return out
+	}
+	delete(metadata, "name")
+	delete(metadata, "namespace")
+	if labels, ok := metadata["labels"].(map[string]any); ok {
+		maps.DeleteFunc(labels, func(k string, _ any) bool { return strings.HasPrefix(k, "app.kubernetes.io/") || k == "helm.sh/chart" })
+		if len(labels) == 0 {
+			delete(metadata, "labels")
 		}
 	}
-	if metadata, ok := o["metadata"].(map[string]any); ok {
-		rest := map[string]any{}
-		for k, v := range metadata {
-			if k != "name" && k != "namespace" {
-				rest[k] = v
-			}
-		}
-		out["metadata"] = rest
-		if len(rest) == 0 {
-			delete(out, "metadata")
-		}
+	if len(metadata) == 0 {
+		delete(out, "metadata")
 	}
 	return out
 }
