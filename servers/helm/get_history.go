@@ -68,7 +68,7 @@ func (b *Backend) getHistory(ctx context.Context, in GetHistoryIn) (GetHistoryOu
 		if !h.Info.LastDeployed.IsZero() {
 			updated = h.Info.LastDeployed.Time
 		}
-		out.Revisions.Rows = append(out.Revisions.Rows, []string{strconv.Itoa(r.revision), stamp(updated), string(r.status), h.chart(), h.Chart.Metadata.AppVersion, oneLine(h.Info.Description)})
+		out.Revisions.Rows = append(out.Revisions.Rows, []string{strconv.Itoa(r.revision), stamp(updated), string(r.status), h.chart(), h.Chart.Metadata.AppVersion, mcpkit.Cut(oneLine(h.Info.Description))})
 	}
 	if out.Truncated = truncated; truncated {
 		out.LeftOut = fmt.Sprintf("%d of %d revisions shown", len(shown), len(records))

@@ -111,8 +111,7 @@ func stateOf(l *live) (status.Status, string) {
 	return result.Status, result.Message
 }
 
-// podTrouble is the first thing that keeps a pod of a workload from being
-// ready; nothing when none is found, or pods may not be listed.
+// podTrouble is what keeps one pod of a workload from being ready; nothing when none is found, or pods may not be listed.
 func (b *Backend) podTrouble(ctx context.Context, l *live) (string, error) {
 	selector := podsOf(l.is)
 	if selector == nil {
@@ -127,34 +126,11 @@ func (b *Backend) podTrouble(ctx context.Context, l *live) (string, error) {
 		return "", ctx.Err() // what is known of the workload is answer enough
 	}
 	for _, p := range pods.Items {
-		if why := podState(&p); why != "" {
-			return "pod " + p.Name + ": " + why, nil
+		if faults := podFaults(&p); len(faults) > 0 {
+			return strings.Join(faults, "; "), nil
 		}
 	}
 	return "", nil
-}
-
-// podState says what a pod waits for or died of.
-func podState(p *corev1.Pod) string {
-	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		switch {
-		case c.State.Waiting != nil && c.State.Waiting.Reason != "PodInitializing" && c.State.Waiting.Reason != "ContainerCreating":
-			return fmt.Sprintf("container %s: %s: %s", c.Name, c.State.Waiting.Reason, firstLine(c.State.Waiting.Message))
-		case c.State.Terminated != nil && c.State.Terminated.ExitCode != 0:
-			return fmt.Sprintf("container %s: %s, exit code %d", c.Name, c.State.Terminated.Reason, c.State.Terminated.ExitCode)
-		}
-	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return c.Reason + ": " + firstLine(c.Message)
-		}
-	}
-	for _, c := range p.Status.ContainerStatuses {
-		if !c.Ready && c.State.Running != nil {
-			return fmt.Sprintf("container %s runs and is not ready, %d restarts", c.Name, c.RestartCount)
-		}
-	}
-	return ""
 }
 
 // hooks puts into the answer which hooks ran, and the log of one that did not

@@ -59,7 +59,7 @@ func TestGetStatusOfPodsThatDoNotStart(t *testing.T) {
 			return false
 		}
 		row := out.NotReady.Rows[0]
-		return row[0] == "Deployment/web" && row[1] == "InProgress" && regexp.MustCompile(`^Available: 0/1; pod web-\S+: container web: (ErrImagePull|ImagePullBackOff): `).MatchString(row[2])
+		return row[0] == "Deployment/web" && row[1] == "InProgress" && regexp.MustCompile(`^Available: 0/1; pod web-\S+, container web: waiting: (ErrImagePull|ImagePullBackOff): `).MatchString(row[2])
 	})
 }
 

@@ -49,7 +49,7 @@ func (b *Backend) header(f *found) Header {
 	m := f.Chart.Metadata
 	h := Header{
 		Revision: f.at.revision, Status: string(f.at.status), Updated: stamp(f.Info.LastDeployed.Time),
-		Chart: m.Name + "-" + m.Version, AppVersion: m.AppVersion, Description: oneLine(f.Info.Description),
+		Chart: m.Name + "-" + m.Version, AppVersion: m.AppVersion, Description: mcpkit.Cut(oneLine(f.Info.Description)),
 	}
 	if f.ApplyMethod == "ssa" {
 		h.ApplyMethod = f.ApplyMethod

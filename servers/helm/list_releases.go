@@ -236,7 +236,7 @@ func (o *ListReleasesOut) add(l *lineage, h headOrError, sort string, now time.T
 	o.Releases.Rows = append(o.Releases.Rows, []string{l.namespace, l.release, strconv.Itoa(l.revision), stamp(l.modified), string(l.status), h.chart(), h.Chart.Metadata.AppVersion})
 	o.keys = append(o.keys, l.key(sort, now))
 	if text := l.trouble(now, l.before); text != "" {
-		if said := oneLine(h.Info.Description); said != "" && l.status == release.StatusFailed {
+		if said := mcpkit.Cut(oneLine(h.Info.Description)); said != "" && l.status == release.StatusFailed {
 			text += ". Helm said: " + said
 		}
 		o.Findings = append(o.Findings, l.namespace+"/"+l.release+": "+text)

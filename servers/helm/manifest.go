@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/toolcrib/toolcrib/mcpkit"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/json"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -94,9 +93,6 @@ func objectsIn(v any, namespace string) ([]manifestObject, error) {
 	}
 	return objects, wrong
 }
-
-// oneLine is a text of several lines as one, held to a length.
-func oneLine(s string) string { return mcpkit.Cut(strings.Join(strings.Fields(s), " ")) }
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
