@@ -2,12 +2,16 @@ package helm
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	"github.com/toolcrib/toolcrib/testbed"
 )
 
 // cancelled carries out a plan and cancels its call once an object of the write
@@ -81,6 +85,43 @@ func TestCancelledInAHook(t *testing.T) {
 		helm3(t).run(t, "uninstall", "lab", "-n", ns, "--no-hooks")
 		kubectl(t, "delete", "job", "lab-hook", "-n", ns)
 	}
+}
+
+// The client cancels, as a person who presses escape does.
+func TestWritesTellHowFarTheyAreAndEndWithTheirCall(t *testing.T) {
+	ns := namespace(t)
+	b := granted(t, "", writeRules...)
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	here, there := mcp.NewInMemoryTransports()
+	_, err := mcpkit.NewServer(ts, mcpkit.Options{Name: "helm-mcp", Access: mcpkit.AccessWrite, Gate: mcpkit.GateOff}).MCP().Connect(t.Context(), there, nil)
+	require.NoError(t, err)
+	told := make(chan *mcp.ProgressNotificationParams, 100)
+	client, err := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
+		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) { told <- r.Params },
+	}).Connect(t.Context(), here, nil)
+	require.NoError(t, err)
+	defer client.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	params := &mcp.CallToolParams{Name: "helm_install", Arguments: map[string]any{"name": "slow", "namespace": ns, "chart": "shop/slow"}}
+	params.SetProgressToken("install")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := client.CallTool(ctx, params)
+		ended <- err
+	}()
+	require.Equal(t, "created 1 of 1 objects", (<-told).Message)
+	require.Equal(t, "waiting for deployment slow, 0 of 1 pods ready", (<-told).Message)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	within(t, soon, "the release is failed", func() bool { return slices.Equal(revisions(t, ns, "slow"), []string{"1 failed"}) })
+	require.Contains(t, recorded(t, ns, "slow")[0].Info.Description, "Install failed: cancelled by the caller while waiting for deployment slow")
+	mark, err := cluster().AuditMark()
+	require.NoError(t, err)
+	require.Never(t, func() bool { // longer than any of Helm's waits rests between two looks
+		events, err := cluster().Audit(mark)
+		return err != nil || slices.ContainsFunc(events, func(e testbed.AuditEvent) bool { return strings.HasPrefix(e.UserAgent, b.cfg.UserAgent) })
+	}, 3*time.Second, 500*time.Millisecond, "a request after the call")
 }
 
 func TestTimeOfTheCallEndsAWriteWithAnAnswer(t *testing.T) {

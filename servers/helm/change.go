@@ -79,7 +79,7 @@ func (w *write) next(last *release.Release) string {
 	return "What was written stays, and may become ready later; helm_upgrade tries again, helm_rollback goes back"
 }
 
-// open begins a write of a release: it reads the records.
+// openWrite begins a write of a release: it reads the records.
 func (b *Backend) openWrite(ctx context.Context, of Release, op operation) (*write, error) {
 	mcpkit.SetTarget(ctx, of.String())
 	c, err := b.open()
@@ -201,11 +201,7 @@ func (b *Backend) carryOut(ctx context.Context, p mcpkit.Plan) (WriteOut, error)
 	if p.Diff == "" {
 		return w.unchanged(), nil
 	}
-	share := 1 << 20 // hardly anything
-	if w.takeBack {
-		share = undoShare
-	}
-	r, end, err := b.begin(ctx, w, share)
+	r, end, err := b.begin(ctx, w)
 	if err != nil {
 		return WriteOut{}, err
 	}

@@ -95,9 +95,9 @@ func (w *write) check(values map[string]any) error {
 
 // crds makes the types of the chart's CRDs known and says what becomes of them.
 func (w *write) crds(ctx context.Context, b *Backend, skip, first bool) error {
-	crds, err := definitionsOf(w.chart)
-	if err != nil || len(crds) == 0 {
-		return err
+	crds := definitionsOf(w.chart)
+	if len(crds) == 0 {
+		return nil
 	}
 	c, err := b.open()
 	if err != nil {
@@ -106,14 +106,7 @@ func (w *write) crds(ctx context.Context, b *Backend, skip, first bool) error {
 	types := meta.NewDefaultRESTMapper(nil)
 	var fresh, there []string
 	for _, d := range crds {
-		for _, v := range d.Spec.Versions {
-			scope := meta.RESTScopeNamespace
-			if d.Spec.Scope == apiextensions.ClusterScoped {
-				scope = meta.RESTScopeRoot
-			}
-			gv := schema.GroupVersion{Group: d.Spec.Group, Version: v.Name}
-			types.AddSpecific(gv.WithKind(d.Spec.Names.Kind), gv.WithResource(d.Spec.Names.Plural), gv.WithResource(d.Spec.Names.Singular), scope)
-		}
+		learn(types, d.Spec)
 		_, err := c.discovery.ServerResourcesForGroupVersion(d.Spec.Group + "/" + d.Spec.Versions[0].Name)
 		if err == nil {
 			there = append(there, d.Name)
@@ -139,8 +132,20 @@ func (w *write) crds(ctx context.Context, b *Backend, skip, first bool) error {
 	return nil
 }
 
+// learn adds the types of a CRD.
+func learn(types *meta.DefaultRESTMapper, d apiextensions.CustomResourceDefinitionSpec) {
+	scope := meta.RESTScopeNamespace
+	if d.Scope == apiextensions.ClusterScoped {
+		scope = meta.RESTScopeRoot
+	}
+	for _, v := range d.Versions {
+		gv := schema.GroupVersion{Group: d.Group, Version: v.Name}
+		types.AddSpecific(gv.WithKind(d.Names.Kind), gv.WithResource(d.Names.Plural), gv.WithResource(d.Names.Singular), scope)
+	}
+}
+
 // definitionsOf reads the CRDs of a chart and its subcharts.
-func definitionsOf(c *loaded) ([]apiextensions.CustomResourceDefinition, error) {
+func definitionsOf(c *loaded) []apiextensions.CustomResourceDefinition {
 	var out []apiextensions.CustomResourceDefinition
 	for _, file := range c.CRDObjects() {
 		d := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(file.File.Data), 4096)
@@ -154,7 +159,7 @@ func definitionsOf(c *loaded) ([]apiextensions.CustomResourceDefinition, error) 
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // planChart plans what a chart renders.

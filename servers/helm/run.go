@@ -48,14 +48,16 @@ type run struct {
 	trouble  error    // what went wrong first, before Helm put it in its words
 }
 
-// begin prepares to carry out w within a part of the time left to the call.
-func (b *Backend) begin(ctx context.Context, w *write, share int) (*run, func(), error) {
+// begin prepares to carry out w within the time left to the call.
+func (b *Backend) begin(ctx context.Context, w *write) (*run, func(), error) {
 	r := &run{b: b, w: w, call: ctx, limit: cmp.Or(w.limit, usualLimit), journal: w.journal}
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
 		r.limit = min(r.limit, max(left-max(answerMargin, left/10), 0))
 	}
-	r.limit -= r.limit / time.Duration(share)
+	if w.takeBack {
+		r.limit -= r.limit / undoShare
+	}
 	work, cancel := context.WithTimeout(ctx, r.limit)
 	late, drop := outlive(ctx)
 	end := func() { cancel(); drop() }

@@ -1,7 +1,6 @@
 package helm
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -176,13 +175,4 @@ func TestUpgradeTakenBackOnFailure(t *testing.T) {
 	require.Equal(t, []string{"1 superseded", "2 failed", "3 deployed"}, revisions(t, ns, "lab"))
 	require.Equal(t, []string{"configmap/lab-0"}, objects(t, ns))
 	require.Equal(t, "first", kubectl(t, "get", "configmap", "lab-0", "-n", ns, "-o", "jsonpath={.data.note}"))
-}
-
-func TestUpgradeReportsProgress(t *testing.T) {
-	ns, b := namespace(t), stocked(admin(t))
-	plan, err := b.planInstall(t.Context(), InstallIn{Release: Release{"soon", ns}, ChartRef: ChartRef{Chart: "shop/slow"}, Values: Values{"readyAfterSeconds": 3.0}})
-	require.NoError(t, err)
-	out, err := b.carryOut(context.Background(), plan)
-	require.NoError(t, err)
-	require.Equal(t, "deployed", out.Status)
 }
