@@ -2,6 +2,7 @@ package helm
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -126,6 +127,13 @@ func TestInstallOfCRDs(t *testing.T) {
 	require.Contains(t, asked, "- Backup/nightly")
 	require.Contains(t, asked, "the CRDs of crds/backups.yaml stay")
 	require.Contains(t, kubectl(t, "get", "crd", crd, "-o", "name"), crd)
+
+	done(t, "helm_install", map[string]any{"name": "nightly", "namespace": ns, "chart": "shop/crds"})
+	kubectl(t, "delete", "crd", crd)
+	within(t, soon, "the missing type is named", func() bool {
+		_, err := admin(t).planUninstall(t.Context(), UninstallIn{Release: Release{"nightly", ns}})
+		return err != nil && strings.Contains(err.Error(), `does not serve any more (no matches for kind "Backup" in version "storage.toolcrib.test/v1")`)
+	})
 }
 
 func TestInstallTellsWhyAHookFailed(t *testing.T) {

@@ -238,8 +238,8 @@ func (w *write) notRendered(err error) error {
 	switch {
 	case strings.Contains(text, "chart requires kubeVersion"):
 		return wrap(mcpkit.Invalid, err, "cannot %s: %s. Another version of the chart may fit", w.what(), text)
-	case strings.Contains(text, "no matches for kind"):
-		return wrap(mcpkit.Invalid, err, "cannot %s: the cluster does not serve types that the chart makes (%s). Their CRDs must be installed first", w.what(), strings.Join(unserved.FindAllString(text, 10), "; "))
+	case unservedIn(err) != "":
+		return wrap(mcpkit.Invalid, err, "cannot %s: the cluster does not serve types that the chart makes (%s). Their CRDs must be installed first", w.what(), unservedIn(err))
 	case strings.Contains(text, "error validating"), strings.Contains(text, "strict decoding"):
 		return wrap(mcpkit.Invalid, err, "cannot %s: the chart makes an object that does not fit its type: %s", w.what(), lastOf(text))
 	case errors.As(err, new(apierrors.APIStatus)), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -248,8 +248,17 @@ func (w *write) notRendered(err error) error {
 	return renderFailed(err)
 }
 
-// unserved finds the types in what Helm says of those it does not know.
 var unserved = regexp.MustCompile(`no matches for kind "[^"]*" in version "[^"]*"`)
+
+// unservedIn are the types that err says the cluster does not serve.
+func unservedIn(err error) string {
+	if err == nil {
+		return ""
+	}
+	found := unserved.FindAllString(err.Error(), 10)
+	slices.Sort(found)
+	return strings.Join(slices.Compact(found), "; ")
+}
 
 // lastOf drops the way Helm took from what it says.
 func lastOf(text string) string {
