@@ -33,6 +33,7 @@ func cancelled(t *testing.T, b *Backend, plan mcpkit.Plan, when func() bool) err
 }
 
 func TestCancelledWritesLeaveNothingPending(t *testing.T) {
+	t.Parallel()
 	ns, b := namespace(t), stocked(admin(t))
 	slow := Release{"slow", ns}
 	there := func() bool { return len(objects(t, ns)) > 0 }
@@ -63,6 +64,7 @@ func TestCancelledWritesLeaveNothingPending(t *testing.T) {
 }
 
 func TestCancelledInAHook(t *testing.T) {
+	t.Parallel()
 	ns, b := namespace(t), stocked(admin(t))
 	job := func() bool { return len(objects(t, ns)) > 1 }
 	for _, hook := range []string{"pre-rollback", "pre-delete"} {
@@ -89,6 +91,7 @@ func TestCancelledInAHook(t *testing.T) {
 
 // The client cancels, as a person who presses escape does.
 func TestWritesTellHowFarTheyAreAndEndWithTheirCall(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	b := granted(t, "", writeRules...)
 	ts := mcpkit.NewToolset()
@@ -125,6 +128,7 @@ func TestWritesTellHowFarTheyAreAndEndWithTheirCall(t *testing.T) {
 }
 
 func TestTimeOfTheCallEndsAWriteWithAnAnswer(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	ts := mcpkit.NewToolset()
 	Register(ts, stocked(admin(t)))

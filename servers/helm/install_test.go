@@ -11,6 +11,7 @@ import (
 )
 
 func TestInstallIsGatedAndDoesWhatWasPlanned(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	b := granted(t, "", writeRules...)
 	args := map[string]any{"name": "web", "namespace": ns, "chart": "shop/web", "version": "1.0.0", "values": map[string]any{"page": "Hello"}}
@@ -46,6 +47,7 @@ func TestInstallIsGatedAndDoesWhatWasPlanned(t *testing.T) {
 }
 
 func TestInstallRefusesBeforeAnythingIsThere(t *testing.T) {
+	t.Parallel()
 	ns, b := namespace(t), admin(t)
 	for name, c := range map[string]struct {
 		args map[string]any
@@ -74,6 +76,7 @@ func TestInstallRefusesBeforeAnythingIsThere(t *testing.T) {
 }
 
 func TestInstallCreatesItsNamespaceAndSubcharts(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t) + "-new"
 	asked, _ := done(t, "helm_install", map[string]any{"name": "shop", "namespace": ns, "chart": "shop/umbrella", "create_namespace": true})
 	t.Cleanup(func() {
@@ -84,6 +87,7 @@ func TestInstallCreatesItsNamespaceAndSubcharts(t *testing.T) {
 }
 
 func TestInstallNamesEveryObjectInTheWay(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	kubectl(t, "create", "configmap", "two-0", "-n", ns)
 	done(t, "helm_install", map[string]any{"name": "two", "namespace": namespace(t), "chart": "lab-1.0.0.tgz"})
@@ -96,6 +100,7 @@ func TestInstallNamesEveryObjectInTheWay(t *testing.T) {
 }
 
 func TestInstallWithoutTheRightToOneKind(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	b := granted(t, "", noServices()...)
 	args := map[string]any{"name": "web", "namespace": ns, "chart": "shop/web", "version": "1.0.0"}
@@ -113,6 +118,7 @@ func TestInstallWithoutTheRightToOneKind(t *testing.T) {
 }
 
 func TestInstallOfCRDs(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	const crd = "backups.storage.toolcrib.test"
 	t.Cleanup(func() { kubectl(t, "delete", "crd", crd, "--ignore-not-found", "--wait=false") })
@@ -137,6 +143,7 @@ func TestInstallOfCRDs(t *testing.T) {
 }
 
 func TestInstallTellsWhyAHookFailed(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	text := refused(t, granted(t, "", writeRules...), "helm_install", map[string]any{"name": "orders", "namespace": ns, "chart": "shop/with-hooks", "values": "hooks: {postInstall: fail}"})
 	require.Contains(t, text, "hook job orders-post-install failed: BackoffLimitExceeded")
@@ -151,6 +158,7 @@ func TestInstallTellsWhyAHookFailed(t *testing.T) {
 }
 
 func TestInstallTellsWhyAnObjectIsNotReady(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	text := refused(t, granted(t, "", writeRules...), "helm_install", map[string]any{"name": "lab", "namespace": ns, "chart": "lab-1.0.0.tgz",
 		"values": "image: registry.invalid/none:1", "timeout": "20s"})
@@ -162,6 +170,7 @@ func TestInstallTellsWhyAnObjectIsNotReady(t *testing.T) {
 }
 
 func TestInstallTakenBackOnFailure(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	text := refused(t, admin(t), "helm_install", map[string]any{"name": "slow", "namespace": ns, "chart": "shop/slow", "timeout": "15s", "rollback_on_failure": true})
 	require.Contains(t, text, "not done within 10s")

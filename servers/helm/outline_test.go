@@ -19,6 +19,7 @@ func rendered2(manifest, hook string) *release.Release {
 const outlined = `{kind: Secret, metadata: {name: a}, data: {fixed: x, random: "1", list: [1, 2]}}`
 
 func TestOutlineBindsWhatIsRenderedAlike(t *testing.T) {
+	t.Parallel()
 	other := strings.Replace(outlined, `"1"`, `"2"`, 1)
 	o, err := newOutline(rendered2(outlined, outlined), rendered2(other, outlined))
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestRollbackGoesBackToWhatWasDeployed(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	done(t, "helm_upgrade", labIn(ns, "{note: second, maps: 2}"))
@@ -41,6 +42,7 @@ func abandon(t *testing.T, ns string, age time.Duration) {
 }
 
 func TestWritesOfAReleaseThatIsPending(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	abandon(t, ns, time.Minute)
 	for _, tool := range []string{"helm_upgrade", "helm_rollback", "helm_uninstall"} {
@@ -68,6 +70,7 @@ func TestWritesOfAReleaseThatIsPending(t *testing.T) {
 }
 
 func TestUninstallSaysWhatGoesAndWhatStays(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{keep: true, stateful: true}"))
 	kubectl(t, "create", "-n", ns, "-f", writeFile(t, `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-lab-0}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}`))
@@ -97,6 +100,7 @@ func TestUninstallSaysWhatGoesAndWhatStays(t *testing.T) {
 }
 
 func TestUninstallWithoutTheRight(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", map[string]any{"name": "web", "namespace": ns, "chart": "shop/web", "version": "1.0.0"})
 	text := refused(t, granted(t, "", noServices()...), "helm_uninstall", map[string]any{"name": "web", "namespace": ns})
@@ -107,6 +111,7 @@ func TestUninstallWithoutTheRight(t *testing.T) {
 }
 
 func TestWritesKeepTheHistoryHelmKeeps(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for i := range maxHistory + 2 {
 		b := stocked(admin(t))

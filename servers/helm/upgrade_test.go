@@ -15,6 +15,7 @@ func labIn(ns, values string) map[string]any {
 }
 
 func TestUpgradeInstallsWhatIsAbsentUnlessToldNot(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	args := labIn(ns, "")
 	args["install"] = false
@@ -25,6 +26,7 @@ func TestUpgradeInstallsWhatIsAbsentUnlessToldNot(t *testing.T) {
 }
 
 func TestUpgradeShowsWhatChangesAndKeepsValues(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{note: mine, maps: 2, password: NotForYourEyes-1}"))
 	args := labIn(ns, "{maps: 3, password: NotForYourEyes-2}")
@@ -53,6 +55,7 @@ func TestUpgradeShowsWhatChangesAndKeepsValues(t *testing.T) {
 }
 
 func TestUpgradeThatChangesNothingWritesNothing(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	asked, answer := done(t, "helm_upgrade", labIn(ns, "{}"))
@@ -71,6 +74,7 @@ func TestUpgradeThatChangesNothingWritesNothing(t *testing.T) {
 }
 
 func TestUpgradeIsNotMadeOnAnotherRevisionThanPlanned(t *testing.T) {
+	t.Parallel()
 	ns, b := namespace(t), admin(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	p := &person{says: "accept", first: func() { done(t, "helm_upgrade", labIn(ns, "note: theirs")) }}
@@ -89,6 +93,7 @@ func TestUpgradeIsNotMadeOnAnotherRevisionThanPlanned(t *testing.T) {
 }
 
 func TestUpgradeRefusesAnotherRenderingThanPlanned(t *testing.T) {
+	t.Parallel()
 	ns, b := namespace(t), stocked(admin(t))
 	done(t, "helm_install", labIn(ns, "{}"))
 	plan, err := b.planUpgrade(t.Context(), UpgradeIn{Release: Release{"lab", ns}, ChartRef: ChartRef{Chart: "lab-1.0.0.tgz"}, Values: Values{"note": "mine"}})
@@ -101,6 +106,7 @@ func TestUpgradeRefusesAnotherRenderingThanPlanned(t *testing.T) {
 }
 
 func TestUpgradeOfOneReleaseByTwo(t *testing.T) {
+	t.Parallel()
 	ns, b := namespace(t), stocked(admin(t))
 	done(t, "helm_install", labIn(ns, "{}"))
 	var plans []mcpkit.Plan
@@ -126,6 +132,7 @@ func TestUpgradeOfOneReleaseByTwo(t *testing.T) {
 }
 
 func TestUpgradeOfWhatIsRenderedAtRandom(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	asked, _ := done(t, "helm_install", labIn(ns, "{random: true, clock: true}"))
 	require.Contains(t, asked, "the chart renders these anew each time, so this approves whatever they turn out to be, and everything else as shown: ConfigMap/lab-clock data.rolled, Secret/lab-random stringData.password")
@@ -135,6 +142,7 @@ func TestUpgradeOfWhatIsRenderedAtRandom(t *testing.T) {
 }
 
 func TestUpgradeRefusesWhatTheAPIServerWould(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{image: x, replicas: 0}"))
 	text := refused(t, admin(t), "helm_upgrade", labIn(ns, "selector: other"))
@@ -146,6 +154,7 @@ func TestUpgradeRefusesWhatTheAPIServerWould(t *testing.T) {
 }
 
 func TestUpgradePlanOfManyObjectsIsCutAndSaysSo(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	p := &person{says: "decline"}
@@ -157,6 +166,7 @@ func TestUpgradePlanOfManyObjectsIsCutAndSaysSo(t *testing.T) {
 }
 
 func TestUpgradeSaysWhoElseHasAHandOnIt(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	kubectl(t, "label", "configmap", "lab-0", "-n", ns, "helm.toolkit.fluxcd.io/name=lab", "helm.toolkit.fluxcd.io/namespace=flux")
@@ -166,6 +176,7 @@ func TestUpgradeSaysWhoElseHasAHandOnIt(t *testing.T) {
 }
 
 func TestUpgradeTakenBackOnFailure(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	args := labIn(ns, "{note: second, image: 'registry.invalid/none:1'}")
