@@ -3,6 +3,7 @@ package helm
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -159,4 +160,17 @@ func TestListReleasesOfHelm4(t *testing.T) {
 	reading(t).Call("helm_list_releases", map[string]any{"namespace": ns}).Into(t, &out)
 	require.Equal(t, []string{"deployed", "web-1.0.0", "2.4.1"}, out.Releases.Rows[0][3:])
 	require.Empty(t, out.Findings)
+}
+
+func TestARecordThatVanishedIsSaid(t *testing.T) {
+	ns := namespace(t)
+	_, err := admin(t).readHead(t.Context(), record{release: "web", namespace: ns, secret: "sh.helm.release.v1.web.v1", revision: 1})
+	requireKind(t, err, mcpkit.Conflict, `revision 1 of release "web"`, "is gone since it was listed")
+}
+
+func TestACancelledListEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := admin(t).listReleases(ctx, ListReleasesIn{})
+	require.ErrorIs(t, err, context.Canceled)
 }
