@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 )
 
 // Options say how to measure.
@@ -31,7 +32,7 @@ var Servers = []Server{{"kubernetes", Kubernetes}, {"prometheus", Prometheus}, {
 
 // Page measures servers and writes one markdown page to w.
 func Page(ctx context.Context, w io.Writer, o Options, servers ...Server) error {
-	fmt.Fprint(w, "# Benchmarks\n\n`make bench` measures each server beside what it replaces, on the same backend in the same run: read the ratios, not the milliseconds. One run, as printed.\n")
+	fmt.Fprintf(w, "# Benchmarks\n\n`make bench` measures each server beside what it replaces, on the same backend in the same run: read the ratios, not the milliseconds. One run on %d cores, as printed.\n", runtime.NumCPU())
 	for _, s := range servers {
 		if err := s.Measure(ctx, w, o); err != nil {
 			return fmt.Errorf("measure %s: %w", s.Name, err)
