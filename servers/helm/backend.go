@@ -55,6 +55,7 @@ type Backend struct {
 
 	indexes   *indexCache
 	rendering chan struct{} // one place for each rendering that runs
+	large     chan struct{} // one place for a large release that is being read
 }
 
 // clients are the ways in, all over one connection pool.
@@ -73,7 +74,7 @@ type clients struct {
 // the configuration is said by the first call that needs it.
 func New(cfg Config) *Backend {
 	cfg.DownloadTimeout = cmp.Or(cfg.DownloadTimeout, DefaultDownloadTimeout)
-	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache(), rendering: make(chan struct{}, rendersAtOnce)}
+	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache(), rendering: make(chan struct{}, rendersAtOnce), large: make(chan struct{}, 1)}
 	b.open = sync.OnceValues(b.connect)
 	return b
 }

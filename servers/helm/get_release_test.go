@@ -118,7 +118,11 @@ func FuzzUnpackRelease(f *testing.F) {
 	f.Add(inGzip(f, minimal("web", "x")))
 	f.Add(inGzip(f, []byte(`{"info":{"notes":{},"status":3},"chart":{"metadata":null},"hooks":[null]}`)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		raw, err := unpackRelease(data)
+		p, err := openParcel(data)
+		if err != nil {
+			return
+		}
+		raw, err := p.unpack()
 		require.LessOrEqual(t, len(raw), releaseBytes)
 		if err == nil {
 			_ = json.Unmarshal(raw, new(head))

@@ -81,10 +81,13 @@ func TestListReleasesHidesNoneForABadOne(t *testing.T) {
 	ns := namespace(t)
 	at := time.Now().Add(-time.Hour)
 	bomb := inGzip(t, bytes.Repeat([]byte{' '}, releaseBytes+1))
-	for i, data := range [][]byte{[]byte("%%% not base64"), inGzip(t, []byte(`{"info":`)), nil, bomb, []byte(base64.StdEncoding.EncodeToString([]byte("\x1f\x8b\x08broken"))), inGzip(t, minimal("new", ""))} {
+	lying, err := base64.StdEncoding.DecodeString(string(bomb))
+	require.NoError(t, err)
+	lying = []byte(base64.StdEncoding.EncodeToString(append(lying[:len(lying)-4], 9, 0, 0, 0)))
+	for i, data := range [][]byte{[]byte("%%% not base64"), inGzip(t, []byte(`{"info":`)), nil, bomb, []byte(base64.StdEncoding.EncodeToString([]byte("\x1f\x8b\x08broken"))), inGzip(t, minimal("new", "")), lying} {
 		plant(t, ns, fmt.Sprintf("r%d", i), 1, "deployed", at, data)
 	}
-	_, err := testClients(t).typed.CoreV1().Secrets(ns).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "odd", Labels: map[string]string{"owner": "helm"}}}, metav1.CreateOptions{})
+	_, err = testClients(t).typed.CoreV1().Secrets(ns).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "odd", Labels: map[string]string{"owner": "helm"}}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	for name, labels := range map[string]map[string]string{"old": {"OWNER": "TILLER", "NAME": "old-app"}, "cm": {"owner": "helm", "name": "cm-app"}} {
 		_, err := testClients(t).typed.CoreV1().ConfigMaps(ns).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
@@ -93,7 +96,7 @@ func TestListReleasesHidesNoneForABadOne(t *testing.T) {
 
 	var out ListReleasesOut
 	reading(t).Call("helm_list_releases", map[string]any{"namespace": ns}).Into(t, &out)
-	require.Len(t, out.Releases.Rows, 6)
+	require.Len(t, out.Releases.Rows, 7)
 	require.Equal(t, []string{"r5", "1", stamp(at), "deployed", "new-1.2.3", "9"}, out.Releases.Rows[5])
 	text := fmt.Sprint(out.Findings)
 	require.Contains(t, text, "Secret "+ns+"/odd says it is Helm's")
@@ -102,8 +105,9 @@ func TestListReleasesHidesNoneForABadOne(t *testing.T) {
 	require.Regexp(t, `/r0: revision 1 of release "r0" .* cannot be read: Secret sh.helm.release.v1.r0.v1 is corrupt \(not base64`, text)
 	require.Regexp(t, `/r1: .* is corrupt \(unexpected end of JSON input\)`, text)
 	require.Regexp(t, `/r2: .* is corrupt \(it holds no release\)`, text)
-	require.Regexp(t, `/r3: .* unpacks to more than 64 MiB`, text)
+	require.Regexp(t, `/r3: .* unpacks to more than 32 MiB`, text)
 	require.Regexp(t, `/r4: .* is corrupt \(not gzip`, text)
+	require.Regexp(t, `/r6: .* is corrupt \(not gzip: longer than it says\)`, text)
 }
 
 func TestListReleasesFiltersSortsAndContinues(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +18,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// releaseBytes bounds what one record may unpack to: of what a Secret can hold
-// an honest release stays far below it.
-const releaseBytes = 64 << 20
+// Bounds of what one record may unpack to.
+const (
+	releaseBytes = 32 << 20 // of what a Secret can hold an honest release stays far below it
+	largeBytes   = 2 << 20  // larger ones are read one at a time
+)
 
 // revision is one revision with all that Helm keeps of it.
 type revision struct {
@@ -94,9 +97,19 @@ func (b *Backend) readInto(ctx context.Context, r record, into any) error {
 	if !there || len(data) == 0 {
 		return r.corrupt("it holds no release", nil)
 	}
-	raw, err := unpackRelease(data)
+	p, err := openParcel(data)
 	if errors.Is(err, errTooLarge) {
 		return mcpkit.Errorf(mcpkit.TooLarge, "%s cannot be read: Secret %s unpacks to more than %d MiB, which no honest release does", r, r.secret, releaseBytes>>20)
+	}
+	if p.size > largeBytes {
+		if err := take(ctx, b.large); err != nil {
+			return err
+		}
+		defer func() { <-b.large }()
+	}
+	var raw []byte
+	if err == nil {
+		raw, err = p.unpack()
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, into)
@@ -115,28 +128,48 @@ func (r record) corrupt(why string, err error) error {
 
 var errTooLarge = errors.New("too large")
 
-// unpackRelease undoes how Helm packs a release: JSON, compressed except in old
-// releases, in base64. It stops at releaseBytes.
-func unpackRelease(data []byte) ([]byte, error) {
+// parcel is a release as Helm stores it: JSON, compressed except in old releases.
+type parcel struct {
+	data []byte
+	size int64 // of the JSON, as the parcel says
+	gzip bool
+}
+
+// openParcel undoes the base64 around a release.
+func openParcel(data []byte) (parcel, error) {
 	packed := make([]byte, base64.StdEncoding.DecodedLen(len(data)))
 	n, err := base64.StdEncoding.Decode(packed, data)
 	if err != nil {
-		return nil, fmt.Errorf("not base64: %w", err)
+		return parcel{}, fmt.Errorf("not base64: %w", err)
 	}
-	packed = packed[:n]
-	if !bytes.HasPrefix(packed, []byte{0x1f, 0x8b, 0x08}) {
-		return packed, nil
+	p := parcel{data: packed[:n], size: int64(n)}
+	if bytes.HasPrefix(p.data, []byte{0x1f, 0x8b, 0x08}) {
+		if _, err := gzip.NewReader(bytes.NewReader(p.data)); err != nil {
+			return parcel{}, fmt.Errorf("not gzip: %w", err)
+		}
+		p.gzip, p.size = true, int64(binary.LittleEndian.Uint32(p.data[n-4:])) // RFC 1952, ISIZE
 	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if p.size > releaseBytes {
+		return parcel{}, errTooLarge
+	}
+	return p, nil
+}
+
+// unpack returns the JSON. It unpacks no more than the parcel says it holds.
+func (p parcel) unpack() ([]byte, error) {
+	if !p.gzip {
+		return p.data, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(p.data))
 	if err != nil {
 		return nil, fmt.Errorf("not gzip: %w", err)
 	}
-	raw, err := io.ReadAll(io.LimitReader(z, releaseBytes+1))
-	if err != nil {
+	raw := bytes.NewBuffer(make([]byte, 0, p.size+bytes.MinRead))
+	if _, err := raw.ReadFrom(io.LimitReader(z, p.size+1)); err != nil {
 		return nil, fmt.Errorf("not gzip: %w", err)
 	}
-	if len(raw) > releaseBytes {
-		return nil, errTooLarge
+	if int64(raw.Len()) > p.size {
+		return nil, errors.New("not gzip: longer than it says")
 	}
-	return raw, nil
+	return raw.Bytes(), nil
 }
