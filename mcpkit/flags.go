@@ -51,7 +51,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.maxResultBytes, "max-result-bytes", DefaultMaxResultBytes, "largest answer, text and structured result together, in `bytes`")
 	fs.Int64Var(&f.maxRequestBytes, "max-request-bytes", DefaultMaxRequestBytes, "largest request over --http, in `bytes`")
 	fs.IntVar(&f.maxCalls, "max-calls", DefaultMaxCalls, "calls at once; more wait their turn")
-	fs.DurationVar(&f.callTimeout, "call-timeout", DefaultCallTimeout, "longest a call may take, waiting for a person apart")
+	fs.DurationVar(&f.callTimeout, "call-timeout", 0, "longest a call may take, waiting for a person apart; 1m if absent, more for tools that wait for the backend")
 	fs.DurationVar(&f.sessionTimeout, "session-timeout", DefaultSessionTimeout, "how long a session of an older client may be idle")
 	fs.DurationVar(&f.shutdownTimeout, "shutdown-timeout", DefaultShutdownTimeout, "how long calls in flight may go on once the server is told to stop")
 
@@ -109,7 +109,7 @@ func (f *flags) check() error {
 		return usagef("--max-request-bytes=%d must be positive", f.maxRequestBytes)
 	case f.maxCalls < 1:
 		return usagef("--max-calls=%d must be positive", f.maxCalls)
-	case f.callTimeout <= 0 || f.sessionTimeout <= 0 || f.shutdownTimeout <= 0:
+	case f.callTimeout < 0 || f.sessionTimeout <= 0 || f.shutdownTimeout <= 0:
 		return usagef("--call-timeout, --session-timeout and --shutdown-timeout must be positive, such as 30s")
 	}
 	return f.checkHTTP()

@@ -1,6 +1,7 @@
 package mcpkit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -44,7 +45,7 @@ type Options struct {
 	Access         Access        // AccessRead
 	Gate           GateMode      // GateAsk
 	MaxResultBytes int           // of one answer, text and structured together; DefaultMaxResultBytes
-	CallTimeout    time.Duration // of one call, waiting for a person apart; DefaultCallTimeout
+	CallTimeout    time.Duration // of one call, waiting for a person apart; its tool's, or DefaultCallTimeout
 	MaxCalls       int           // at once, more wait; DefaultMaxCalls
 	Key            []byte        // signs gate state and salts fingerprints; share it among replicas; random
 
@@ -63,9 +64,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxResultBytes <= 0 {
 		o.MaxResultBytes = DefaultMaxResultBytes
-	}
-	if o.CallTimeout <= 0 {
-		o.CallTimeout = DefaultCallTimeout
 	}
 	if o.MaxCalls <= 0 {
 		o.MaxCalls = DefaultMaxCalls
@@ -219,7 +217,8 @@ func answerBytes(r *mcp.CallToolResult) int {
 // begin bounds the call in time and ties it to the client's connection.
 func (s *Server) begin(ctx context.Context, c *Call) (context.Context, func()) {
 	c.redactor = s.redactor
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.CallTimeout)
+	limit := cmp.Or(s.CallTimeout, c.tool.Timeout, DefaultCallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), limit)
 	ctx, endSpan := s.Telemetry.start(ctx, c)
 	stop := func() bool { return true }
 	if client := s.clientContext(c); client != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"log/slog"
 	"strings"
 	"sync"
@@ -122,6 +123,29 @@ func TestDeadlineEndsACall(t *testing.T) {
 	a := s.Call("shelf_wait_item", map[string]any{"name": "saw"})
 	require.Equal(t, "unavailable: shelf_wait_item was not done in time; ask for less, or try again", a.Text)
 	require.ErrorIs(t, take(t, b.ended), context.DeadlineExceeded)
+}
+
+// A tool that waits for the backend has more time, unless the operator says
+// how much there is.
+func TestAToolStatesItsTime(t *testing.T) {
+	type out struct {
+		Minutes float64 `json:"minutes" jsonschema:"until the call ends"`
+	}
+	given := func(tool mcpkit.Tool, o mcpkit.Options) float64 {
+		ts := mcpkit.NewToolset()
+		mcpkit.Read(ts, tool, func(ctx context.Context, _ struct{}) (out, error) {
+			end, _ := ctx.Deadline()
+			return out{math.Round(time.Until(end).Minutes())}, nil
+		})
+		var answer out
+		mcptest.Connect(t, ts, o, nil).Call(tool.Name, nil).Into(t, &answer)
+		return answer.Minutes
+	}
+	tool := mcpkit.Tool{Name: "shelf_wait_item", Title: "Wait", Description: "Waits."}
+	require.InDelta(t, 1, given(tool, mcpkit.Options{}), 0)
+	tool.Timeout = 10 * time.Minute
+	require.InDelta(t, 10, given(tool, mcpkit.Options{}), 0)
+	require.InDelta(t, 3, given(tool, mcpkit.Options{CallTimeout: 3 * time.Minute}), 0)
 }
 
 func TestSlotsBoundHowManyCallsRun(t *testing.T) {

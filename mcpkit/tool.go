@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -25,6 +26,10 @@ type Tool struct {
 	Narrow      string // how to ask for less, said when an answer had to be cut
 	Rules       []Rule // Kubernetes access the tool needs, none for other backends
 	Idempotent  bool   // a write that changes nothing when repeated
+
+	// Timeout is how long a call may take unless the operator says otherwise,
+	// for a tool that waits for the backend; DefaultCallTimeout if zero.
+	Timeout time.Duration
 }
 
 // Rule is one Kubernetes RBAC rule, as rbac.authorization.k8s.io/v1 PolicyRule.

@@ -14,6 +14,7 @@ var installRelease = mcpkit.Tool{
 	Description: "Installs a chart as a new release and waits until it is ready. For a release that exists use helm_upgrade.",
 	Narrow:      "helm_get_release shows what is there",
 	Rules:       writeRules,
+	Timeout:     callLimit,
 }
 
 type InstallIn struct {

@@ -19,6 +19,7 @@ var rollback = mcpkit.Tool{
 	Description: "Brings a release back to an earlier revision, chart and values alike, as a new revision, and waits until it is ready. helm_get_history lists the revisions.",
 	Narrow:      "helm_get_release shows what is there",
 	Rules:       writeRules,
+	Timeout:     callLimit,
 }
 
 type RollbackIn struct {

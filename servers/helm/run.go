@@ -22,9 +22,10 @@ func init() { kube.ManagedFieldsManager = fieldManager } // Helm has no other wa
 
 // Bounds of a write in time.
 const (
-	usualLimit   = 5 * time.Minute // unless the call or its caller allows less
-	answerMargin = 5 * time.Second // of the call's time, to say why something did not become ready
-	undoShare    = 3               // one part in so many of the time is kept for taking back
+	callLimit    = 10 * time.Minute // of a call, unless the operator says otherwise
+	usualLimit   = 5 * time.Minute  // of the wait, unless the call or its caller allows less
+	answerMargin = 5 * time.Second  // of the call's time, to say why something did not become ready
+	undoShare    = 3                // one part in so many of the time is kept for taking back
 )
 
 // run is a write being carried out. Helm's actions run on in the background

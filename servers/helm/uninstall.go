@@ -20,6 +20,7 @@ var uninstall = mcpkit.Tool{
 	Description: "Removes a release with its objects and waits until they are gone. To go back to an earlier revision use helm_rollback.",
 	Narrow:      "helm_get_release shows what is there",
 	Rules:       writeRules,
+	Timeout:     callLimit,
 }
 
 type UninstallIn struct {

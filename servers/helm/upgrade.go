@@ -18,6 +18,7 @@ var upgrade = mcpkit.Tool{
 	Description: "Brings a release to a chart version and values and waits until it is ready; installs it if absent. Values not named stay as they were set. To go back use helm_rollback.",
 	Narrow:      "helm_get_release shows what is there",
 	Rules:       writeRules,
+	Timeout:     callLimit,
 	Idempotent:  true,
 }
 

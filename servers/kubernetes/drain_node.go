@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	appsv1 "k8s.io/api/apps/v1"
@@ -27,6 +28,7 @@ var drainNode = mcpkit.Tool{
 		{Groups: []string{"apps"}, Resources: []string{"daemonsets"}, Verbs: []string{"get"}},
 	}, nodeRules...),
 	Idempotent: true,
+	Timeout:    10 * time.Minute,
 }
 
 type DrainNodeIn struct {
