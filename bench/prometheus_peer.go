@@ -112,12 +112,12 @@ func instantly(expr string) toolCall {
 	}
 }
 
-// between evaluates an expression over a range that ends some time ago, in the
-// step the official server chooses.
-func between(expr string, length, ago time.Duration) toolCall {
+// lately evaluates an expression over a range that ends now, in the step the
+// official server chooses.
+func lately(expr string, length time.Duration) toolCall {
 	over := func(now time.Time) promv1.Range {
 		step := max(1, math.Floor(length.Seconds()/250))
-		return promv1.Range{Start: now.Add(-ago - length), End: now.Add(-ago), Step: time.Duration(step) * time.Second}
+		return promv1.Range{Start: now.Add(-length), End: now, Step: time.Duration(step) * time.Second}
 	}
 	return toolCall{
 		"query_range",
@@ -224,14 +224,20 @@ func whole[T any](path string, method func(promv1.API, context.Context) (T, erro
 	}
 }
 
-var (
-	allTargets  = whole("targets", promv1.API.Targets)
-	allRules    = whole("rules", func(api promv1.API, ctx context.Context) (promv1.RulesResult, error) { return api.Rules(ctx, nil) })
-	allAlerts   = whole("alerts", promv1.API.Alerts)
-	allMetadata = whole("metadata", func(api promv1.API, ctx context.Context) (map[string][]promv1.Metadata, error) {
-		return api.Metadata(ctx, "", "")
+// metadataOf is that of one metric; the official server's tool takes a whole name.
+func metadataOf(metric string) toolCall {
+	c := whole("metadata", func(api promv1.API, ctx context.Context) (map[string][]promv1.Metadata, error) {
+		return api.Metadata(ctx, metric, "")
 	})
-	storage = whole("status/tsdb", func(api promv1.API, ctx context.Context) (promv1.TSDBResult, error) { return api.TSDB(ctx) })
+	c.params = func(time.Time) url.Values { return url.Values{"metric": {metric}} }
+	return c
+}
+
+var (
+	allTargets = whole("targets", promv1.API.Targets)
+	allRules   = whole("rules", func(api promv1.API, ctx context.Context) (promv1.RulesResult, error) { return api.Rules(ctx, nil) })
+	allAlerts  = whole("alerts", promv1.API.Alerts)
+	storage    = whole("status/tsdb", func(api promv1.API, ctx context.Context) (promv1.TSDBResult, error) { return api.TSDB(ctx) })
 )
 
 func seconds(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }

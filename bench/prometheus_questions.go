@@ -2,8 +2,9 @@ package bench
 
 import "time"
 
-// monitoringQuestion is a question to a Prometheus, with the calls the official
-// server needs for the same facts.
+// monitoringQuestion is a question to a Prometheus, with the fewest and shortest
+// calls by which the official server gives the same facts. Its tools for rules,
+// targets and alerts have no arguments.
 type monitoringQuestion struct {
 	question
 	official []toolCall
@@ -36,16 +37,16 @@ var monitoringQuestions = []monitoringQuestion{
 		[]toolCall{instantly("round(histogram_quantile(0.9, rate(testbed_request_duration_seconds_bucket[1m])), 0.1)")}},
 	{question{"How did latency go over the last hour?", "prometheus_query_range", args{"query": "shop_latency_seconds"},
 		[]string{"/cart", "0.1", "/pay", "0.8", "/search", "0.3"}},
-		[]toolCall{between("shop_latency_seconds", time.Hour, 0)}},
+		[]toolCall{lately("shop_latency_seconds", time.Hour)}},
 	{question{"How did latency go over the last day?", "prometheus_query_range", args{"query": "shop_latency_seconds", "start": "24h"},
 		[]string{"/pay", "0.2", "0.8"}},
-		[]toolCall{between("shop_latency_seconds", day, 0)}},
+		[]toolCall{lately("shop_latency_seconds", day)}},
 	{question{"How did latency go over 90 days?", "prometheus_query_range", args{"query": "shop_latency_seconds", "start": "90d"},
 		[]string{"/pay", "0.2", "0.8"}},
-		[]toolCall{between("shop_latency_seconds", 90*day, 0)}},
+		[]toolCall{lately("shop_latency_seconds", 90*day)}},
 	{question{"When was the queue of orders long, in three days?", "prometheus_query_range", args{"query": "shop_queue_length", "start": "3d"},
 		[]string{"orders", "0", "50"}},
-		[]toolCall{between("shop_queue_length", 3*day, 0)}},
+		[]toolCall{lately("shop_queue_length", 3*day)}},
 	{question{"Which five sessions are the longest?", "prometheus_query", args{"query": "topk(5, testbed_session_seconds)"},
 		[]string{"user-19995", "user-19999", "19999"}},
 		[]toolCall{instantly("topk(5, testbed_session_seconds)")}},
@@ -63,7 +64,7 @@ var monitoringQuestions = []monitoringQuestion{
 		[]toolCall{seriesOf(`{job="shop"}`)}},
 	{question{"Which metrics tell of latency?", "prometheus_metric_metadata", args{"search": "latency"},
 		[]string{"shop_latency_seconds", "gauge", "How long a request takes now."}},
-		[]toolCall{allMetadata}},
+		[]toolCall{valuesOf("__name__", `{__name__=~".*latency.*"}`), metadataOf("shop_latency_seconds")}},
 	{question{"What has the most series?", "prometheus_tsdb_status", nil,
 		[]string{"testbed_session_seconds", "20000"}},
 		[]toolCall{storage}},
@@ -72,5 +73,5 @@ var monitoringQuestions = []monitoringQuestion{
 		[]toolCall{exemplarsOf("testbed_request_duration_seconds_bucket")}},
 	{question{"Which route's latency moved since twelve hours ago?", "prometheus_compare", args{"query": "shop_latency_seconds", "window": "1h", "offset": "12h"},
 		[]string{"/pay", "0.2", "0.8"}},
-		[]toolCall{between("shop_latency_seconds", time.Hour, 12*time.Hour), between("shop_latency_seconds", time.Hour, 0)}},
+		[]toolCall{instantly("avg_over_time(shop_latency_seconds[1h] offset 12h)"), instantly("avg_over_time(shop_latency_seconds[1h])")}},
 }
