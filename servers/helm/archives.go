@@ -29,7 +29,7 @@ func (b *Backend) readArchive(name string) ([]byte, error) {
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, missingArchive(folder, name)
 	}
-	data, err := readAtMost(f, archiveBytes, name)
+	data, err := readAtMost(f, info.Size(), archiveBytes, name)
 	if err != nil {
 		return nil, unpackFailed(err, name)
 	}

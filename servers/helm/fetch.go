@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -196,19 +197,32 @@ func (v *visitor) get(ctx context.Context, address, what string, known http.Head
 	if res.StatusCode != http.StatusOK {
 		return body{}, v.refused(res.StatusCode, res.Request.URL, what)
 	}
-	data, err := readAtMost(res.Body, max, what)
+	data, err := readAtMost(res.Body, res.ContentLength, max, what)
 	if err != nil {
 		return body{}, v.failed(ctx, err, what)
 	}
 	return body{data: data, header: res.Header}, nil
 }
 
-func readAtMost(r io.Reader, max int64, what string) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, max+1))
-	if err == nil && int64(len(data)) > max {
-		return nil, mcpkit.Errorf(mcpkit.TooLarge, "%s has more than the %d MiB this server reads", what, max>>20)
+// readAtMost reads all of r, which says how many bytes that will be; -1 if it
+// does not know.
+func readAtMost(r io.Reader, said, max int64, what string) ([]byte, error) {
+	if said > max {
+		return nil, tooLong(what, max)
 	}
-	return data, err
+	var data bytes.Buffer
+	if said > 0 {
+		data.Grow(int(said) + bytes.MinRead) // without this, growing takes three times as much
+	}
+	_, err := data.ReadFrom(io.LimitReader(r, max+1))
+	if err == nil && int64(data.Len()) > max {
+		return nil, tooLong(what, max)
+	}
+	return data.Bytes(), err
+}
+
+func tooLong(what string, max int64) error {
+	return mcpkit.Errorf(mcpkit.TooLarge, "%s has more than the %d MiB this server reads", what, max>>20)
 }
 
 // failed classes what went wrong on the way, without the URL, whose query may

@@ -2,19 +2,15 @@ package helm
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/repo"
-	"sigs.k8s.io/yaml"
 )
 
 // indexTTL is how long an index is taken for current without asking.
@@ -42,70 +38,6 @@ type version struct {
 	created                    time.Time
 	deprecated                 bool
 	urls                       []string
-}
-
-// Bounds of what is kept of one chart; more says nothing to a reader.
-const (
-	keptDescription = 300
-	keptKeywords    = 20
-)
-
-// parseIndex reads an index as Helm does, YAML or JSON, and keeps the part that
-// tools need. Entries that Helm would skip are skipped.
-func parseIndex(data []byte) (*index, error) {
-	var file repo.IndexFile
-	var err error
-	if json.Valid(data) {
-		err = json.Unmarshal(data, &file)
-	} else {
-		err = yaml.Unmarshal(data, &file)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if file.APIVersion == "" {
-		return nil, repo.ErrNoAPIVersion
-	}
-	for name, versions := range file.Entries {
-		file.Entries[name] = slices.DeleteFunc(versions, func(v *repo.ChartVersion) bool {
-			return v == nil || v.Metadata == nil || v.Removed || !usable(v.Metadata)
-		})
-	}
-	file.SortEntries()
-	out := &index{charts: map[string]*entry{}}
-	for name, versions := range file.Entries {
-		if len(versions) > 0 {
-			out.charts[name] = keep(name, versions)
-			out.versions += len(versions)
-		}
-	}
-	return out, nil
-}
-
-// usable reports whether an entry names a version. Repositories of other makers
-// leave out more than that.
-func usable(m *chart.Metadata) bool {
-	if m.APIVersion == "" {
-		m.APIVersion = chart.APIVersionV1
-	}
-	m.Dependencies = nil // JFrog strips their aliases: https://github.com/helm/helm/issues/12748
-	return m.Validate() == nil
-}
-
-func keep(name string, versions repo.ChartVersions) *entry {
-	newest := versions[0]
-	e := &entry{
-		name:        name,
-		description: newest.Description[:min(len(newest.Description), keptDescription)],
-		keywords:    newest.Keywords[:min(len(newest.Keywords), keptKeywords)],
-	}
-	for _, v := range versions {
-		e.versions = append(e.versions, version{
-			version: v.Version, app: v.AppVersion, kube: v.KubeVersion, digest: v.Digest,
-			created: v.Created, deprecated: v.Deprecated, urls: v.URLs[:min(len(v.URLs), 3)],
-		})
-	}
-	return e
 }
 
 // indexCache keeps the index of each repository, and lets one call at a time
@@ -222,6 +154,9 @@ func (b *Backend) parse(ctx context.Context, r *repository, data []byte) (*index
 	}
 	defer func() { <-b.indexes.parsing }()
 	fresh, err := parseIndex(data)
+	if known, ok := errors.AsType[*mcpkit.Error](err); ok {
+		return nil, mcpkit.Errorf(known.Kind, "the index of %s cannot be read: %s", r, known.Text)
+	}
 	if err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "what %s sends as its index is none: %w", r, err)
 	}
