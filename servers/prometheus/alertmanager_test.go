@@ -94,7 +94,9 @@ func held(t *testing.T, matchers string) (out []apiAlert) {
 func filters(matchers string) string {
 	v := url.Values{}
 	for _, m := range strings.Split(matchers, ",") {
-		v.Add("filter", m)
+		if m != "" {
+			v.Add("filter", m)
+		}
 	}
 	return v.Encode()
 }

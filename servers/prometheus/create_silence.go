@@ -60,7 +60,6 @@ type muting struct {
 const (
 	shownMuted    = 100             // alerts of an answer
 	plannedAlerts = 25              // alerts of a plan that are shown with all their labels
-	manyAlerts    = 10              // from here on, muting every alert there is counts as a match-all
 	sameEnd       = 2 * time.Minute // ends this near are the same to who asks twice
 )
 
@@ -78,8 +77,8 @@ func (b *Backend) planCreateSilence(ctx context.Context, in CreateSilenceIn) (mc
 		return mcpkit.Plan{}, err
 	}
 	m.mutes, m.names = matching(held, m.matchers), namesOf(held)
-	if len(m.mutes) == len(held) && len(held) >= manyAlerts && len(alertNames(held)) > 1 {
-		return mcpkit.Plan{}, mcpkit.Errorf(mcpkit.Invalid, "these matchers match all %d alerts there are, so they would mute everything; name what is to be muted more narrowly, such as with alertname", len(held))
+	if mutesAll(held, m.mutes) {
+		return mcpkit.Plan{}, mcpkit.Errorf(mcpkit.Invalid, "these matchers match all %d alerts there are (%s), so they would mute everything; silence them one alertname at a time", len(held), fewOf(alertNames(held), 10))
 	}
 	if at := slices.IndexFunc(all, func(s heldSilence) bool {
 		return s.state == silenceActive && sameMatchers(s.matchers, m.matchers) && s.ends.After(m.ends.Add(-sameEnd))
@@ -100,7 +99,7 @@ func (b *Backend) muting(in CreateSilenceIn) (*muting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(ms, func(m *labels.Matcher) bool { return !selectsNothing(m) && !m.Matches("") }) {
+	if mutesAnything(ms) {
 		return nil, mcpkit.Errorf(mcpkit.Invalid, `{%s} matches everything, or all but what it names; a silence must name what it mutes with = or =~, such as alertname="CoreDown"`, matchersText(ms))
 	}
 	now := b.now()
@@ -229,25 +228,25 @@ func (m *muting) notes(held []heldAlert, all []heldSilence) []string {
 
 // goQuiet lists the receivers whose every notifying alert is among mutes.
 func goQuiet(held, mutes []heldAlert) []string {
+	muted := map[string]bool{}
+	for _, m := range mutes {
+		muted[m.fingerprint] = true
+	}
 	left, lost := map[string]bool{}, map[string]bool{}
 	for _, a := range held {
-		muted := slices.ContainsFunc(mutes, func(m heldAlert) bool { return m.fingerprint == a.fingerprint })
+		if a.suppressed() {
+			continue
+		}
 		for _, r := range a.receivers {
-			if muted && !a.suppressed() {
+			if muted[a.fingerprint] {
 				lost[r] = true
-			} else if !a.suppressed() {
+			} else {
 				left[r] = true
 			}
 		}
 	}
-	var out []string
-	for r := range lost {
-		if !left[r] {
-			out = append(out, r)
-		}
-	}
-	slices.Sort(out)
-	return out
+	maps.DeleteFunc(lost, func(r string, _ bool) bool { return left[r] })
+	return slices.Sorted(maps.Keys(lost))
 }
 
 func (b *Backend) createSilence(ctx context.Context, in CreateSilenceIn, p mcpkit.Plan) (CreateSilenceOut, error) {

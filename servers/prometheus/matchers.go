@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"log/slog"
-	"regexp/syntax"
 	"strings"
 	"sync"
 
@@ -81,90 +80,6 @@ func matchersText(ms labels.Matchers) string {
 		parts[i] = m.String()
 	}
 	return strings.Join(parts, ", ")
-}
-
-// selectsNothing reports whether a matcher lets every alert through, or nearly
-// every one: by its form, not by what fires now.
-func selectsNothing(m *labels.Matcher) bool {
-	switch m.Type {
-	case labels.MatchEqual:
-		return false
-	case labels.MatchNotEqual, labels.MatchNotRegexp:
-		return true // all but what it names
-	}
-	re, err := syntax.Parse(m.Value, syntax.Perl)
-	return err == nil && anything(re.Simplify())
-}
-
-// anything reports whether an expression matches every text, but for the
-// shortest or those that lack some character.
-func anything(re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpStar, syntax.OpPlus:
-		return anyCharacter(re.Sub[0]) || anything(re.Sub[0])
-	case syntax.OpCapture, syntax.OpQuest:
-		return anything(re.Sub[0])
-	case syntax.OpAlternate:
-		for _, sub := range re.Sub {
-			if anything(sub) {
-				return true
-			}
-		}
-	case syntax.OpConcat:
-		found := false
-		for _, sub := range re.Sub {
-			all := anything(sub) // once: it goes as deep as the expression
-			found = found || all
-			if !all && !anyCharacter(sub) && !matchesNothing(sub) {
-				return false
-			}
-		}
-		return found
-	}
-	return false
-}
-
-// anyCharacter reports whether an expression is one character of any kind, or
-// of nearly any, such as [^x], \S or \w.
-func anyCharacter(re *syntax.Regexp) bool {
-	const most = 50 // more than a digit or the letters of one case
-	switch re.Op {
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return true
-	case syntax.OpCapture:
-		return anyCharacter(re.Sub[0])
-	case syntax.OpCharClass:
-		n := 0
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			n += int(re.Rune[i+1]-re.Rune[i]) + 1
-		}
-		return n >= most
-	}
-	return false
-}
-
-// matchesNothing reports whether an expression can match the empty text.
-func matchesNothing(re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpStar, syntax.OpQuest, syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine:
-		return true
-	case syntax.OpCapture, syntax.OpPlus:
-		return matchesNothing(re.Sub[0])
-	case syntax.OpConcat:
-		for _, sub := range re.Sub {
-			if !matchesNothing(sub) {
-				return false
-			}
-		}
-		return true
-	case syntax.OpAlternate:
-		for _, sub := range re.Sub {
-			if matchesNothing(sub) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // matching returns the alerts that all of ms match.
