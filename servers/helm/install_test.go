@@ -15,7 +15,7 @@ func TestInstallIsGatedAndDoesWhatWasPlanned(t *testing.T) {
 	ns := namespace(t)
 	b := granted(t, "", writeRules...)
 	args := map[string]any{"name": "web", "namespace": ns, "chart": "shop/web", "version": "1.0.0", "values": map[string]any{"page": "Hello"}}
-	no := &person{says: "decline"}
+	no := &person{Says: "decline"}
 	require.Empty(t, written(t, b, func() {
 		a := session(t, stocked(b), "write", nil).Call("helm_install", args)
 		require.Contains(t, a.Text, "denied: a person must approve")
@@ -24,14 +24,14 @@ func TestInstallIsGatedAndDoesWhatWasPlanned(t *testing.T) {
 	}), "a plan writes nothing")
 	require.Empty(t, objects(t, ns))
 	require.Empty(t, revisions(t, ns, "web"))
-	require.Len(t, no.asked, 1)
+	require.Len(t, no.Asked, 1)
 	for _, part := range []string{"+ revision 1: web 1.0.0 from repository shop", "+ Deployment/web", "+ data: {index.html: \"<h1>Hello</h1>\\n\"}", "stringData: {admin-password: redacted:"} {
-		require.Contains(t, no.asked[0], part)
+		require.Contains(t, no.Asked[0], part)
 	}
 	var answer string
 	require.Equal(t, []string{"create secrets sh.helm.release.v1.web.v1", "create secrets web", "create configmaps web", "create services web",
 		"create deployments web", "update secrets sh.helm.release.v1.web.v1"}, written(t, b, func() {
-		a := writing(t, b, &person{says: "accept"}).Call("helm_install", args)
+		a := writing(t, b, &person{Says: "accept"}).Call("helm_install", args)
 		require.False(t, a.IsError, a.Text)
 		answer = a.Text
 	}))
@@ -39,7 +39,7 @@ func TestInstallIsGatedAndDoesWhatWasPlanned(t *testing.T) {
 	require.Contains(t, answer, "created\tDeployment/web")
 	require.Contains(t, answer, "Sign in as admin with password: redacted:")
 	for _, secret := range charts.Secrets {
-		require.NotContains(t, no.asked[0]+answer, secret)
+		require.NotContains(t, no.Asked[0]+answer, secret)
 	}
 	require.Contains(t, helm3(t).run(t, "status", "web", "-n", ns), "STATUS: deployed")
 	require.Equal(t, "1", kubectl(t, "get", "deployment", "web", "-n", ns, "-o", "jsonpath={.status.readyReplicas}"))

@@ -13,29 +13,11 @@ import (
 	"github.com/toolcrib/toolcrib/testbed/charts"
 )
 
-// says is a person who answers every question alike and remembers them.
-type says struct {
-	mu     sync.Mutex
-	answer string
-	asked  []string
-	first  func() // before the answer
-}
-
-func (p *says) decide(message string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.asked = append(p.asked, message)
-	if p.first != nil {
-		p.first()
-	}
-	return p.answer
-}
-
 // adding is a writing session over b, whose operator allows r's hosts.
-func adding(t testing.TB, b *Backend, p *says, hosts ...string) *mcptest.Session {
+func adding(t testing.TB, b *Backend, p *person, hosts ...string) *mcptest.Session {
 	t.Helper()
 	b.cfg.AllowedHosts = hosts
-	return session(t, b, mcpkit.AccessWrite, p.decide)
+	return session(t, b, mcpkit.AccessWrite, p.Decide)
 }
 
 const repositoriesWithComments = `# Ours.
@@ -56,17 +38,17 @@ func TestRepoAdd(t *testing.T) {
 	r := chartRepository(t, charts.Options{})
 	b := New(Config{Repositories: filepath.Join(t.TempDir(), "repositories.yaml"), CacheDir: filepath.Join(t.TempDir(), "cache")})
 	require.NoError(t, os.WriteFile(b.cfg.Repositories, []byte(repositoriesWithComments), 0o640))
-	p := &says{answer: "decline"}
+	p := &person{Says: "decline"}
 	s := adding(t, b, p, r.Home, r.Elsewhere)
 	args := map[string]any{"name": "shop", "url": r.URL(charts.Plain) + "/"}
 
 	require.Contains(t, s.Call("helm_repo_add", args).Text, "denied: the person declined")
-	require.Contains(t, p.asked[0], "+ shop: "+r.URL(charts.Plain)+"\n\nNow: its index holds 10 charts in 16 versions: big, broken, cache,")
+	require.Contains(t, p.Asked[0], "+ shop: "+r.URL(charts.Plain)+"\n\nNow: its index holds 10 charts in 16 versions: big, broken, cache,")
 	raw, err := os.ReadFile(b.cfg.Repositories)
 	require.NoError(t, err)
 	require.Equal(t, repositoriesWithComments, string(raw))
 
-	p.answer = "accept"
+	p.Says = "accept"
 	text := s.Call("helm_repo_add", args).Text
 	require.Contains(t, text, "done: added\nholds: 10 charts in 16 versions")
 	raw, err = os.ReadFile(b.cfg.Repositories)
@@ -77,9 +59,9 @@ func TestRepoAdd(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o640), info.Mode().Perm())
 
-	asked := len(p.asked)
+	asked := len(p.Asked)
 	require.Contains(t, s.Call("helm_repo_add", args).Text, "done: nothing, it was there already")
-	require.Len(t, p.asked, asked, "nobody is asked about nothing")
+	require.Len(t, p.Asked, asked, "nobody is asked about nothing")
 
 	reader := session(t, New(Config{Repositories: b.cfg.Repositories}), mcpkit.AccessRead, nil)
 	require.Contains(t, reader.Call("helm_show_chart", map[string]any{"chart": "shop/web"}).Text, "version: 1.2.0", "another server sees it")
@@ -88,7 +70,7 @@ func TestRepoAdd(t *testing.T) {
 	require.Contains(t, s.Call("helm_repo_add", other).Text, `conflict: repository "shop" is there already, at `+r.URL(charts.Plain))
 	other["replace"] = true
 	require.Contains(t, s.Call("helm_repo_add", other).Text, "done: replaced "+r.URL(charts.Plain))
-	require.Contains(t, p.asked[len(p.asked)-1], "- shop: "+r.URL(charts.Plain)+"\n+ shop: http://"+r.Elsewhere+"/charts")
+	require.Contains(t, p.Asked[len(p.Asked)-1], "- shop: "+r.URL(charts.Plain)+"\n+ shop: http://"+r.Elsewhere+"/charts")
 }
 
 func TestRepoAddReplacingForgetsTheOldPlacesUser(t *testing.T) {
@@ -96,10 +78,10 @@ func TestRepoAddReplacingForgetsTheOldPlacesUser(t *testing.T) {
 	r := chartRepository(t, charts.Options{})
 	b := New(Config{Repositories: filepath.Join(t.TempDir(), "repositories.yaml")})
 	require.NoError(t, os.WriteFile(b.cfg.Repositories, []byte(repositoriesWithComments), 0o600))
-	p := &says{answer: "accept"}
+	p := &person{Says: "accept"}
 	s := adding(t, b, p, r.Home)
 	require.False(t, s.Call("helm_repo_add", map[string]any{"name": "old", "url": r.URL(charts.Plain), "replace": true}).IsError)
-	require.Contains(t, p.asked[0], "Note: the credentials that the name was entered with go")
+	require.Contains(t, p.Asked[0], "Note: the credentials that the name was entered with go")
 	raw, err := os.ReadFile(b.cfg.Repositories)
 	require.NoError(t, err)
 	require.NotContains(t, string(raw), chartPassword)
@@ -112,7 +94,7 @@ func TestRepoAddRefusals(t *testing.T) {
 	t.Parallel()
 	r := chartRepository(t, locked())
 	b := New(Config{Repositories: filepath.Join(t.TempDir(), "repositories.yaml")})
-	p := &says{answer: "accept"}
+	p := &person{Says: "accept"}
 	s := adding(t, b, p, r.Home, r.Elsewhere, "charts.invalid")
 	for url, want := range map[string]string{
 		"https://evil.invalid/x":                `denied: the operator has not allowed repositories of "evil.invalid", only of ` + r.Home + ", " + r.Elsewhere,
@@ -137,7 +119,7 @@ func TestRepoAddRefusals(t *testing.T) {
 	for _, name := range []string{"a/b", "../a", "", "a b", "-a"} {
 		require.Contains(t, s.Call("helm_repo_add", map[string]any{"name": name, "url": "https://charts.invalid/x"}).Text, "invalid: ")
 	}
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	_, err := os.Stat(b.cfg.Repositories)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
@@ -146,13 +128,13 @@ func TestRepoAddWithoutAFileOrAHost(t *testing.T) {
 	t.Parallel()
 	r := chartRepository(t, charts.Options{})
 	args := map[string]any{"name": "shop", "url": r.URL(charts.Plain)}
-	p := &says{answer: "accept"}
+	p := &person{Says: "accept"}
 	require.Contains(t, adding(t, New(Config{}), p, r.Home).Call("helm_repo_add", args).Text, "denied: this server has no repositories file to add to")
 
 	folder := filepath.Join(t.TempDir(), "folder")
 	require.NoError(t, os.Mkdir(folder, 0o700))
 	require.Contains(t, adding(t, New(Config{Repositories: folder}), p, r.Home).Call("helm_repo_add", args).Text, "denied: the repositories file cannot be written")
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 
 	tools, err := session(t, New(Config{}), mcpkit.AccessWrite, nil).ListTools(t.Context(), nil)
 	require.NoError(t, err)
@@ -167,7 +149,7 @@ func TestRepoAddAtTheSameTime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "repositories.yaml")
 	var group sync.WaitGroup
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		s := adding(t, New(Config{Repositories: file}), &says{answer: "accept"}, r.Home)
+		s := adding(t, New(Config{Repositories: file}), &person{Says: "accept"}, r.Home)
 		group.Go(func() { s.Call("helm_repo_add", map[string]any{"name": name, "url": r.URL(charts.Plain)}) })
 	}
 	group.Wait()
@@ -180,7 +162,7 @@ func TestRepoAddIsStaleWhenTheNameIsTakenMeanwhile(t *testing.T) {
 	t.Parallel()
 	r := chartRepository(t, charts.Options{})
 	file := repositoryFile(t)
-	p := &says{answer: "accept", first: func() {
+	p := &person{Says: "accept", First: func() {
 		require.NoError(t, os.WriteFile(file, []byte("repositories: [{name: shop, url: https://other.invalid}]"), 0o600))
 	}}
 	text := adding(t, New(Config{Repositories: file}), p, r.Home).Call("helm_repo_add", map[string]any{"name": "shop", "url": r.URL(charts.Plain)}).Text

@@ -20,11 +20,11 @@ func TestRepoUpdate(t *testing.T) {
 	}
 	require.Contains(t, search(), "shop/web\t1.2.0")
 
-	p := &says{answer: "accept"}
-	s := session(t, b, mcpkit.AccessWrite, p.decide)
+	p := &person{Says: "accept"}
+	s := session(t, b, mcpkit.AccessWrite, p.Decide)
 	text := s.Call("helm_repo_update", nil).Text
-	require.Contains(t, p.asked[0], "~ index of shop ("+r.URL(charts.Plain)+")\n~ index of gone (http://127.0.0.1:1/x)")
-	require.NotContains(t, p.asked[0], "oci")
+	require.Contains(t, p.Asked[0], "~ index of shop ("+r.URL(charts.Plain)+")\n~ index of gone (http://127.0.0.1:1/x)")
+	require.NotContains(t, p.Asked[0], "oci")
 	require.Contains(t, text, "shop\tfirst read\t10\t16")
 	require.Contains(t, text, "gone\tunavailable")
 	require.Contains(t, text, "failed:\n- gone: cannot get the index of gone")
@@ -50,7 +50,7 @@ func TestRepoUpdateIsGated(t *testing.T) {
 	b := chartBackend(t, r, "shop", r.URL(charts.Plain)+withUser, "denied", r.URL(charts.Plain))
 	require.Contains(t, session(t, b, mcpkit.AccessWrite, nil).Call("helm_repo_update", nil).Text, "denied: a person must approve")
 	require.Empty(t, requests(t, r))
-	text := session(t, b, mcpkit.AccessWrite, (&says{answer: "accept"}).decide).Call("helm_repo_update", nil).Text
+	text := session(t, b, mcpkit.AccessWrite, (&person{Says: "accept"}).Decide).Call("helm_repo_update", nil).Text
 	require.Contains(t, text, "shop\tfirst read\t10\t16")
 	require.Contains(t, text, "denied\tdenied")
 	require.Contains(t, text, "kept: in this server's memory")

@@ -15,13 +15,13 @@ func TestRollbackGoesBackToWhatWasDeployed(t *testing.T) {
 	done(t, "helm_install", labIn(ns, "{}"))
 	done(t, "helm_upgrade", labIn(ns, "{note: second, maps: 2}"))
 	b := granted(t, "", rollback.Rules...)
-	no := &person{says: "decline"}
+	no := &person{Says: "decline"}
 	args := map[string]any{"name": "lab", "namespace": ns}
 	require.Empty(t, written(t, b, func() { writing(t, b, no).Call("helm_rollback", args) }))
 	for _, part := range []string{"~ back to what revision 1 was: chart lab 1.0.0 -> lab 1.0.0", "- ConfigMap/lab-1", "~ data.note: second -> first"} {
-		require.Contains(t, no.asked[0], part)
+		require.Contains(t, no.Asked[0], part)
 	}
-	a := writing(t, b, &person{says: "accept"}).Call("helm_rollback", args)
+	a := writing(t, b, &person{Says: "accept"}).Call("helm_rollback", args)
 	require.False(t, a.IsError, a.Text)
 	require.Equal(t, []string{"1 superseded", "2 superseded", "3 deployed"}, revisions(t, ns, "lab"))
 	require.Equal(t, []string{"configmap/lab-0"}, objects(t, ns))
@@ -76,13 +76,13 @@ func TestUninstallSaysWhatGoesAndWhatStays(t *testing.T) {
 	kubectl(t, "create", "-n", ns, "-f", writeFile(t, `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-lab-0}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}`))
 	b := granted(t, "", uninstall.Rules...)
 	args := map[string]any{"name": "lab", "namespace": ns, "keep_history": true}
-	no := &person{says: "decline"}
+	no := &person{Says: "decline"}
 	require.Empty(t, written(t, b, func() { writing(t, b, no).Call("helm_uninstall", args) }))
 	for _, part := range []string{"~ revision 1: deployed -> uninstalled; its records stay", "- ConfigMap/lab-0", "- StatefulSet/lab",
 		"these stay, by their resource policy, and belong to no release any more: ConfigMap/lab-kept", "these claims of its stateful sets stay, with their data: data-lab-0"} {
-		require.Contains(t, no.asked[0], part)
+		require.Contains(t, no.Asked[0], part)
 	}
-	a := writing(t, b, &person{says: "accept"}).Call("helm_uninstall", args)
+	a := writing(t, b, &person{Says: "accept"}).Call("helm_uninstall", args)
 	require.Contains(t, a.Text, "is uninstalled")
 	require.Contains(t, a.Text, "kept: ConfigMap/lab-kept")
 	require.Equal(t, []string{"1 uninstalled"}, revisions(t, ns, "lab"))

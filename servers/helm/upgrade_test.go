@@ -77,7 +77,7 @@ func TestUpgradeIsNotMadeOnAnotherRevisionThanPlanned(t *testing.T) {
 	t.Parallel()
 	ns, b := namespace(t), admin(t)
 	done(t, "helm_install", labIn(ns, "{}"))
-	p := &person{says: "accept", first: func() { done(t, "helm_upgrade", labIn(ns, "note: theirs")) }}
+	p := &person{Says: "accept", First: func() { done(t, "helm_upgrade", labIn(ns, "note: theirs")) }}
 	a := writing(t, b, p).Call("helm_upgrade", labIn(ns, "note: mine"))
 	require.Contains(t, a.Text, "conflict: what this plan rests on changed")
 	require.Equal(t, []string{"1 superseded", "2 deployed"}, revisions(t, ns, "lab"))
@@ -157,12 +157,12 @@ func TestUpgradePlanOfManyObjectsIsCutAndSaysSo(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	writing(t, admin(t), p).Call("helm_upgrade", labIn(ns, "maps: 400"))
-	require.Len(t, p.asked, 1)
-	require.Less(t, len(p.asked[0]), 10<<10)
-	require.Contains(t, p.asked[0], "+ values.maps: 400\nobjects: 399 added, 1 unchanged")
-	require.Regexp(t, `… \d+ more lines are not shown, and approved all the same`, p.asked[0])
+	require.Len(t, p.Asked, 1)
+	require.Less(t, len(p.Asked[0]), 10<<10)
+	require.Contains(t, p.Asked[0], "+ values.maps: 400\nobjects: 399 added, 1 unchanged")
+	require.Regexp(t, `… \d+ more lines are not shown, and approved all the same`, p.Asked[0])
 }
 
 func TestUpgradeSaysWhoElseHasAHandOnIt(t *testing.T) {
@@ -170,9 +170,9 @@ func TestUpgradeSaysWhoElseHasAHandOnIt(t *testing.T) {
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	kubectl(t, "label", "configmap", "lab-0", "-n", ns, "helm.toolkit.fluxcd.io/name=lab", "helm.toolkit.fluxcd.io/namespace=flux")
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	writing(t, admin(t), p).Call("helm_upgrade", labIn(ns, "note: x"))
-	require.Contains(t, p.asked[0], "ConfigMap/lab-0 is managed by Flux (HelmRelease flux/lab), which may undo this")
+	require.Contains(t, p.Asked[0], "ConfigMap/lab-0 is managed by Flux (HelmRelease flux/lab), which may undo this")
 }
 
 func TestUpgradeTakenBackOnFailure(t *testing.T) {

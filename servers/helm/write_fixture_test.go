@@ -21,20 +21,8 @@ import (
 // soon is generous, for a busy machine.
 const soon = 2 * time.Minute
 
-// person answers every question alike and remembers what they were asked.
-type person struct {
-	says  string
-	asked []string
-	first func() // happens while the person thinks
-}
-
-func (p *person) decide(message string) string {
-	p.asked = append(p.asked, message)
-	if p.first != nil {
-		p.first()
-	}
-	return p.says
-}
+// person decides about writes in tests.
+type person = mcptest.Person
 
 // lab is a chart whose values make it do what the testbed's charts do not.
 const lab = `
@@ -106,24 +94,24 @@ func stocked(b *Backend) *Backend {
 // writing is a session of the write server over b with p at the client.
 func writing(t testing.TB, b *Backend, p *person) *mcptest.Session {
 	t.Helper()
-	return session(t, stocked(b), mcpkit.AccessWrite, p.decide)
+	return session(t, stocked(b), mcpkit.AccessWrite, p.Decide)
 }
 
 // done calls a write tool that must succeed, with a person who accepts, and
 // returns what they were asked and the answer.
 func done(t testing.TB, tool string, args map[string]any) (asked, answer string) {
 	t.Helper()
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call(tool, args)
 	require.False(t, a.IsError, a.Text)
-	return strings.Join(p.asked, "\n"), a.Text
+	return strings.Join(p.Asked, "\n"), a.Text
 }
 
 // refused calls a write tool that must fail, and returns what it answers. The
 // person, if asked at all, accepts.
 func refused(t testing.TB, b *Backend, tool string, args map[string]any) string {
 	t.Helper()
-	a := writing(t, b, &person{says: "accept"}).Call(tool, args)
+	a := writing(t, b, &person{Says: "accept"}).Call(tool, args)
 	require.True(t, a.IsError, a.Text)
 	return a.Text
 }

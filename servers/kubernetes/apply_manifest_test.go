@@ -39,7 +39,7 @@ data: {a: "2"}
 func TestApplyManifestChecksAllBeforeItWritesAny(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_apply_manifest", map[string]any{"namespace": ns, "manifest": `
 {apiVersion: v1, kind: ConfigMap, metadata: {name: good}}
 ---
@@ -53,7 +53,7 @@ func TestApplyManifestChecksAllBeforeItWritesAny(t *testing.T) {
 - cannot apply configmaps "bad" in namespace "NS": failed to create typed patch object (NS/bad; /v1, Kind=ConfigMap): .data.x: expected string, got &value.valueUnstructured{Value:1}
 - cannot apply deployments.apps "bad" in namespace "NS": Deployment.apps "bad" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0
 - cannot apply pods "bad" in namespace "NS": failed to create typed patch object (NS/bad; /v1, Kind=Pod): .spec.containers[name="c"].imagee: field not declared in schema`, "NS", ns), a.Text)
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	require.Nil(t, live(t, "cm", ns, "good"))
 }
 
@@ -63,15 +63,15 @@ func TestApplyManifestMakesANamespaceAndFillsIt(t *testing.T) {
 	t.Cleanup(func() {
 		_ = testClients(t).typed.CoreV1().Namespaces().Delete(context.Background(), ns, metav1.DeleteOptions{})
 	})
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, granted(t, applyManifest.Rules...), p).Call("k8s_apply_manifest", map[string]any{"namespace": ns, "manifest": `
 {apiVersion: v1, kind: List, items: [
   {apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {a: b}},
   {apiVersion: v1, kind: ConfigMap, metadata: {name: kube-root-ca.crt}, data: {mine: "1"}},
   {apiVersion: v1, kind: Namespace, metadata: {name: ` + ns + `}}]}`})
 	require.False(t, a.IsError, a.Text)
-	require.Contains(t, p.asked[0], "+ namespaces \""+ns+"\"\n+ configmaps \"one\"")
-	require.Contains(t, p.asked[0], `its namespace is new, so it was checked in namespace "default"`)
+	require.Contains(t, p.Asked[0], "+ namespaces \""+ns+"\"\n+ configmaps \"one\"")
+	require.Contains(t, p.Asked[0], `its namespace is new, so it was checked in namespace "default"`)
 	require.Contains(t, a.Text, "result: 3 of 3 objects changed")
 	require.Equal(t, `{"a":"b"}`, at(t, "cm", ns, "one", "data"))
 }
@@ -80,7 +80,7 @@ func TestApplyManifestReportsConflictsAndForcesWhenAsked(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}, data: {a: "1", b: "1"}}`)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	args := map[string]any{"namespace": ns, "manifest": `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}, data: {a: "2", b: "2"}}`}
 	a := s.Call("k8s_apply_manifest", args)
@@ -89,7 +89,7 @@ func TestApplyManifestReportsConflictsAndForcesWhenAsked(t *testing.T) {
 - data.a: conflict with "test"
 - data.b: conflict with "test"
 Leave them out of the manifest, or take them over with force_conflicts if the person wants that`, a.Text)
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	args["force_conflicts"] = true
 	require.False(t, s.Call("k8s_apply_manifest", args).IsError)
 	require.Equal(t, `{"a":"2","b":"2"}`, at(t, "cm", ns, "cm", "data"))
@@ -107,15 +107,15 @@ func TestApplyManifestLeavesManagedObjectsAlone(t *testing.T) {
 		"release": {`labels: {helm.toolkit.fluxcd.io/name: shop, helm.toolkit.fluxcd.io/namespace: prod, app.kubernetes.io/managed-by: Helm}`, "Flux (HelmRelease prod/shop)"},
 	} {
 		apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: `+name+`, `+c.metadata+`}, data: {a: "1"}}`)
-		p := &person{says: "accept"}
+		p := &person{Says: "accept"}
 		s := writing(t, admin(t), p)
 		args := map[string]any{"namespace": ns, "manifest": `{apiVersion: v1, kind: ConfigMap, metadata: {name: ` + name + `}, data: {b: "2"}}`}
 		a := s.Call("k8s_apply_manifest", args)
 		require.Equal(t, `denied: configmaps "`+name+`" in namespace "`+ns+`" is managed by `+c.owner+`. Make the change there, or set allow_managed if the person wants it here all the same`, a.Text)
-		require.Empty(t, p.asked)
+		require.Empty(t, p.Asked)
 		args["allow_managed"] = true
 		require.False(t, s.Call("k8s_apply_manifest", args).IsError)
-		require.Contains(t, p.asked[0], "Note: it is managed by "+c.owner+", which may undo this")
+		require.Contains(t, p.Asked[0], "Note: it is managed by "+c.owner+", which may undo this")
 		require.Equal(t, `{"a":"1","b":"2"}`, at(t, "cm", ns, name, "data"))
 	}
 }
@@ -127,10 +127,10 @@ func TestApplyManifestWarnsOfWhatFollows(t *testing.T) {
 	apply(t, ns, strings.Replace(webDeployment, "replicas: 0", "replicas: 1", 1)+`
 ---
 {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: scaler}, spec: {minReplicas: 2, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}`)
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	writing(t, granted(t, applyManifest.Rules...), p).Call("k8s_apply_manifest", map[string]any{
 		"namespace": ns, "force_conflicts": true, "manifest": strings.Replace(webDeployment, "sleep", "nap", 1)})
-	require.Len(t, p.asked, 1)
+	require.Len(t, p.Asked, 1)
 	for _, note := range []string{
 		"~ spec.replicas: 1 -> 0",
 		`~ spec.template.spec.containers[web].command: [sleep, "1000"] -> [nap, "1000"]`,
@@ -139,7 +139,7 @@ func TestApplyManifestWarnsOfWhatFollows(t *testing.T) {
 		"Note: HorizontalPodAutoscaler scaler (2 to 5) sets its replicas and stands still while there are none",
 		`Note: the API server warns: would violate PodSecurity "restricted:latest"`,
 	} {
-		require.Contains(t, p.asked[0], note)
+		require.Contains(t, p.Asked[0], note)
 	}
 }
 
@@ -185,10 +185,10 @@ func TestApplyManifestDenied(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	requireDenied(t, applyManifest, map[string]any{"namespace": ns, "manifest": `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}`})
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, granted(t, applyManifest.Rules...), p).Call("k8s_apply_manifest", map[string]any{
 		"namespace": ns, "manifest": `{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {k: v}}`})
 	require.True(t, a.IsError)
 	require.Contains(t, a.Text, `denied: the cluster's RBAC does not let this server get secrets "a"`)
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 }

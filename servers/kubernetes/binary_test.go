@@ -27,18 +27,7 @@ const (
 )
 
 // binary builds the server as it is released, once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "toolcrib-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "kubernetes-mcp")
-	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "./cmd/kubernetes-mcp").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build kubernetes-mcp: %w: %s", err, out)
-	}
-	return path, nil
-})
+var binary = sync.OnceValues(func() (string, error) { return served.Build("./cmd/kubernetes-mcp") })
 
 func builtBinary(t testing.TB) string {
 	t.Helper()

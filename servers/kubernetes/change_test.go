@@ -21,25 +21,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// person answers every question alike and remembers what they were asked.
-type person struct {
-	says  string
-	asked []string
-	first func() // happens while the person thinks
-}
-
-func (p *person) decide(message string) string {
-	p.asked = append(p.asked, message)
-	if p.first != nil {
-		p.first()
-	}
-	return p.says
-}
+// person decides about writes in tests.
+type person = mcptest.Person
 
 // writing is a session of the write server over b with p at the client.
 func writing(t testing.TB, b *Backend, p *person) *mcptest.Session {
 	t.Helper()
-	return serve(t, b, mcpkit.AccessWrite, p.decide)
+	return serve(t, b, mcpkit.AccessWrite, p.Decide)
 }
 
 // gatedWrite is one call of a write tool and how to see what came of it.
@@ -72,18 +60,18 @@ func requireGated(t *testing.T, w gatedWrite) {
 	require.Contains(t, mute.Text, "denied: a person must approve")
 	require.Equal(t, w.before, w.state(), "a client that cannot ask")
 
-	no := &person{says: "decline"}
+	no := &person{Says: "decline"}
 	refused := writing(t, b, no).Call(w.tool.Name, w.args)
 	require.True(t, refused.IsError, refused.Text)
 	require.Contains(t, refused.Text, "denied: the person declined")
-	require.Len(t, no.asked, 1)
+	require.Len(t, no.Asked, 1)
 	for _, part := range w.shown {
-		require.Contains(t, no.asked[0], part)
+		require.Contains(t, no.Asked[0], part)
 		require.Contains(t, mute.Text, part)
 	}
 	require.Equal(t, w.before, w.state(), "declined")
 
-	late := &person{says: "accept", first: w.disturb}
+	late := &person{Says: "accept", First: w.disturb}
 	stale := writing(t, b, late).Call(w.tool.Name, w.args)
 	require.True(t, stale.IsError, stale.Text)
 	require.Contains(t, stale.Text, "conflict: ")
@@ -91,16 +79,16 @@ func requireGated(t *testing.T, w gatedWrite) {
 	require.Equal(t, w.before, w.state(), "stale")
 	log.require(t, []string{})
 
-	yes := &person{says: "accept"}
+	yes := &person{Says: "accept"}
 	done := writing(t, b, yes).Call(w.tool.Name, w.args)
 	require.False(t, done.IsError, done.Text)
 	require.Equal(t, w.after, w.state(), "accepted")
 	log.require(t, w.writes)
 
-	idle := &person{says: "accept"}
+	idle := &person{Says: "accept"}
 	again := writing(t, b, idle).Call(w.tool.Name, w.args)
 	if w.again == "" {
-		require.Empty(t, idle.asked)
+		require.Empty(t, idle.Asked)
 		require.False(t, again.IsError, again.Text)
 		require.Contains(t, again.Text, "nothing was written")
 		log.require(t, []string{})
@@ -164,11 +152,11 @@ func (w *witness) require(t *testing.T, want []string) {
 // before anyone is asked.
 func requireDenied(t *testing.T, tool mcpkit.Tool, args map[string]any) {
 	t.Helper()
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, granted(t, readable...), p).Call(tool.Name, args)
 	require.True(t, a.IsError, a.Text)
 	require.Contains(t, a.Text, "denied: the cluster's RBAC does not let this server")
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 }
 
 // live reads an object as cluster-admin, nil when it is gone.
@@ -288,7 +276,7 @@ func TestChangeOutlivesAStatusThatMoves(t *testing.T) {
 
 func TestChangeRefusesWhatIsNoName(t *testing.T) {
 	t.Parallel()
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	for _, name := range []string{"", "..", "a/b", "a%2fb"} {
 		for _, c := range []struct {
 			tool string
@@ -315,10 +303,10 @@ func TestChangeOfManyFieldsIsShownInPart(t *testing.T) {
 	for i := range 300 {
 		fmt.Fprintf(&patch, "  key%03d: %s\n", i, strings.Repeat("v", 200))
 	}
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_patch_resource", map[string]any{"resource_type": "cm", "resource_name": "cm", "namespace": ns, "patch": patch.String()})
-	require.Contains(t, p.asked[0], "bytes shown)")
-	require.Less(t, len(p.asked[0]), 10<<10)
+	require.Contains(t, p.Asked[0], "bytes shown)")
+	require.Less(t, len(p.Asked[0]), 10<<10)
 	var out ChangeOut
 	a.Into(t, &out)
 	require.True(t, out.Truncated)

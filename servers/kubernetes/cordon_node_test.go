@@ -49,10 +49,10 @@ func TestCordonOutlivesANodeThatFails(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	p := &person{says: "accept", first: taint("kube-controller-manager", "node.kubernetes.io/unreachable")}
+	p := &person{Says: "accept", First: taint("kube-controller-manager", "node.kubernetes.io/unreachable")}
 	a := writing(t, admin(t), p).Call("k8s_cordon_node", map[string]any{"name": node})
 	require.Contains(t, a.Text, "result: done")
-	p.first = taint("kubectl", "node.kubernetes.io/out-of-service")
+	p.First = taint("kubectl", "node.kubernetes.io/out-of-service")
 	a = writing(t, admin(t), p).Call("k8s_uncordon_node", map[string]any{"name": node})
 	require.Contains(t, a.Text, "conflict: what this plan rests on changed")
 }

@@ -76,18 +76,18 @@ func TestCreateResourceFromURLIsGated(t *testing.T) {
 	require.Contains(t, a.Text, "denied: a person must approve")
 	require.Contains(t, a.Text, `+ data: {a: "1"}`)
 
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	s := writing(t, b, p)
 	require.Contains(t, s.Call("k8s_create_resource_from_url", args).Text, "denied: the person declined")
-	require.Contains(t, p.asked[0], `+ configmaps "cm" in namespace "`+ns+`"`)
+	require.Contains(t, p.Asked[0], `+ configmaps "cm" in namespace "`+ns+`"`)
 
-	p.says = "accept"
-	p.first = func() { l.manifest.Store(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}, data: {a: "evil"}}`) }
+	p.Says = "accept"
+	p.First = func() { l.manifest.Store(`{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}, data: {a: "evil"}}`) }
 	require.Contains(t, s.Call("k8s_create_resource_from_url", args).Text, "conflict: ")
 	_, err := cms.Get(t.Context(), "cm", metav1.GetOptions{})
 	require.ErrorContains(t, err, "not found")
 
-	p.first = nil
+	p.First = nil
 	require.False(t, s.Call("k8s_create_resource_from_url", args).IsError)
 	require.Equal(t, `{"a":"evil"}`, at(t, "cm", ns, "cm", "data"))
 	require.Contains(t, s.Call("k8s_create_resource_from_url", args).Text, "conflict: ")

@@ -34,13 +34,13 @@ func TestCreateResourceDenied(t *testing.T) {
 func TestCreateResourceNamesWhatTheAPIServerNamed(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_create_resource", map[string]any{"namespace": ns, "yaml_content": `
 {apiVersion: v1, kind: ConfigMap, metadata: {generateName: job-}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {generateName: job-}}`})
 	require.False(t, a.IsError, a.Text)
-	require.Contains(t, p.asked[0], "+ metadata: {generateName: job-}")
+	require.Contains(t, p.Asked[0], "+ metadata: {generateName: job-}")
 	var out ChangeOut
 	a.Into(t, &out)
 	require.Equal(t, "2 of 2 objects changed", out.Result)
@@ -54,9 +54,9 @@ func TestCreateResourceSaysWhatTheClusterRefuses(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	poke(t, "ns", "", ns, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"baseline"}}}`)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_create_resource", map[string]any{"namespace": ns, "yaml_content": `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {hostNetwork: true, containers: [{name: c, image: d}]}}`})
 	require.True(t, a.IsError)
 	require.Contains(t, a.Text, `denied: the cluster's own rules refuse to create pods "a" in namespace "`+ns+`": pods "a" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)`)
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 }

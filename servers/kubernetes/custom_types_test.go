@@ -12,7 +12,7 @@ func TestWriteToolsTakeCustomTypes(t *testing.T) {
 	ns := namespace(t)
 	group := oddType(t, reading(t), ns)
 	kind := "odd-things-2." + group
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	call := func(tool string, args map[string]any) string {
 		t.Helper()
@@ -23,9 +23,9 @@ func TestWriteToolsTakeCustomTypes(t *testing.T) {
 
 	manifest := `{apiVersion: ` + group + `/v9, kind: Odd2, metadata: {name: one}, spec: {size: 1, list: [{a: x}, {a: y}]}}`
 	require.Contains(t, call("k8s_apply_manifest", map[string]any{"manifest": manifest}), "created")
-	require.Contains(t, p.asked[0], "+ spec: {list: [{a: x}, {a: y}], size: 1}")
+	require.Contains(t, p.Asked[0], "+ spec: {list: [{a: x}, {a: y}], size: 1}")
 	require.Contains(t, call("k8s_apply_manifest", map[string]any{"manifest": manifest}), "nothing was written")
-	require.Len(t, p.asked, 1)
+	require.Len(t, p.Asked, 1)
 
 	patch := map[string]any{"resource_type": kind, "resource_name": "one", "patch": `{spec: {list: [{a: z}]}}`, "patch_type": "strategic"}
 	require.Contains(t, call("k8s_patch_resource", patch), "invalid: "+kind+" is a custom resource, whose lists have no merge keys")
@@ -37,9 +37,9 @@ func TestWriteToolsTakeCustomTypes(t *testing.T) {
 	require.Contains(t, call("k8s_patch_status", status), "+ status: {ready: true}")
 	require.Equal(t, `{"ready":true}`, at(t, kind, ns, "one", "status"))
 
-	p.says = "decline"
+	p.Says = "decline"
 	call("k8s_delete_resource", map[string]any{"resource_type": "crd", "resource_name": kind})
-	require.Contains(t, p.asked[len(p.asked)-1], "- customresourcedefinitions.apiextensions.k8s.io \""+kind+"\"\n    - all "+kind+": 1\n")
+	require.Contains(t, p.Asked[len(p.Asked)-1], "- customresourcedefinitions.apiextensions.k8s.io \""+kind+"\"\n    - all "+kind+": 1\n")
 }
 
 func TestWriteToolsDoNotReachCustomTypesUnasked(t *testing.T) {
@@ -48,7 +48,7 @@ func TestWriteToolsDoNotReachCustomTypesUnasked(t *testing.T) {
 	group := oddType(t, reading(t), ns)
 	requireDenied(t, applyManifest, map[string]any{"namespace": ns, "manifest": `{apiVersion: ` + group + `/v9, kind: Odd2, metadata: {name: one}}`})
 	ownType := mcpkit.Rule{Groups: []string{group}, Resources: []string{"odd-things-2"}, Verbs: []string{"get", "create", "patch"}}
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, granted(t, append([]mcpkit.Rule{ownType}, applyManifest.Rules...)...), p).Call("k8s_apply_manifest", map[string]any{
 		"namespace": ns, "manifest": `{apiVersion: ` + group + `/v9, kind: Odd2, metadata: {name: one}, spec: {ok: true}}`})
 	require.False(t, a.IsError, a.Text)

@@ -65,25 +65,25 @@ func TestDeleteResourceTakesDependentsAlong(t *testing.T) {
 		}
 		return err == nil && len(names) == 2
 	})
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	s := writing(t, granted(t, deleteResource.Rules...), p)
 	args := map[string]any{"resource_type": "deploy", "resource_name": "web", "namespace": ns, "propagation_policy": "orphan"}
 	s.Call("k8s_delete_resource", args)
-	require.Contains(t, p.asked[0], "Note: left without an owner: replicasets.apps: web-")
-	require.NotContains(t, p.asked[0], "pods")
+	require.Contains(t, p.Asked[0], "Note: left without an owner: replicasets.apps: web-")
+	require.NotContains(t, p.Asked[0], "pods")
 
-	p.says = "accept"
+	p.Says = "accept"
 	delete(args, "propagation_policy")
 	args["grace_period_seconds"] = 0
 	a := s.Call("k8s_delete_resource", args)
 	require.False(t, a.IsError, a.Text)
 	for _, name := range names {
-		require.Contains(t, p.asked[1], name)
+		require.Contains(t, p.Asked[1], name)
 		require.Contains(t, a.Text, name)
 	}
-	require.Regexp(t, `    - replicasets.apps: web-[a-z0-9]+\n`, p.asked[1])
-	require.Regexp(t, `Note: types not looked at for what goes with it: .*secrets|Note: types not looked at for what goes with it: .* and \d+ more`, p.asked[1])
-	require.Contains(t, p.asked[1], "Note: a grace period of 0 kills at once")
+	require.Regexp(t, `    - replicasets.apps: web-[a-z0-9]+\n`, p.Asked[1])
+	require.Regexp(t, `Note: types not looked at for what goes with it: .*secrets|Note: types not looked at for what goes with it: .* and \d+ more`, p.Asked[1])
+	require.Contains(t, p.Asked[1], "Note: a grace period of 0 kills at once")
 	within(t, 60*time.Second, "pods gone", func() bool {
 		list, err := pods.List(t.Context(), metav1.ListOptions{})
 		return err == nil && len(list.Items) == 0
@@ -104,9 +104,9 @@ func TestDeleteResourceCountsWhatIsInANamespace(t *testing.T) {
 		list, err := testClients(t).typed.AppsV1().ReplicaSets(ns).List(t.Context(), metav1.ListOptions{})
 		return err == nil && len(list.Items) == 1
 	})
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	writing(t, granted(t, deleteResource.Rules...), p).Call("k8s_delete_resource", map[string]any{"resource_type": "ns", "resource_name": ns})
-	require.Contains(t, p.asked[0], strings.ReplaceAll(`- namespaces "NS"
+	require.Contains(t, p.Asked[0], strings.ReplaceAll(`- namespaces "NS"
     - configmaps: more than 20
     - deployments.apps: 1
     - persistentvolumeclaims: 1
@@ -127,15 +127,15 @@ func TestDeleteResourceSaysWhatBecomesOfData(t *testing.T) {
 	t.Cleanup(func() {
 		_ = testClients(t).typed.CoreV1().PersistentVolumes().Delete(context.Background(), volume, metav1.DeleteOptions{})
 	})
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	s := writing(t, granted(t, deleteResource.Rules...), p)
 	claim := map[string]any{"resource_type": "pvc", "resource_name": "data", "namespace": ns}
 	s.Call("k8s_delete_resource", claim)
-	require.Contains(t, p.asked[0], "Note: volume "+volume+" and the data on it are deleted too (reclaim policy Delete)")
-	require.Contains(t, p.asked[0], "Note: it stays until its finalizers are done: kubernetes.io/pvc-protection")
+	require.Contains(t, p.Asked[0], "Note: volume "+volume+" and the data on it are deleted too (reclaim policy Delete)")
+	require.Contains(t, p.Asked[0], "Note: it stays until its finalizers are done: kubernetes.io/pvc-protection")
 	poke(t, "pv", "", volume, `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`)
 	s.Call("k8s_delete_resource", claim)
-	require.Contains(t, p.asked[1], "Note: the data on volume "+volume+" is kept (reclaim policy Retain)")
+	require.Contains(t, p.Asked[1], "Note: the data on volume "+volume+" is kept (reclaim policy Retain)")
 }
 
 func TestDeleteResourceThatIsOnItsWayOutAsksNobody(t *testing.T) {
@@ -145,7 +145,7 @@ func TestDeleteResourceThatIsOnItsWayOutAsksNobody(t *testing.T) {
 	t.Cleanup(func() {
 		_, _ = testClients(t).typed.CoreV1().ConfigMaps(ns).Patch(context.Background(), "cm", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 	})
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	args := map[string]any{"resource_type": "cm", "resource_name": "cm", "namespace": ns}
 	for range 2 {
@@ -153,7 +153,7 @@ func TestDeleteResourceThatIsOnItsWayOutAsksNobody(t *testing.T) {
 		require.False(t, a.IsError, a.Text)
 		require.Contains(t, a.Text, "deleting, waits for finalizers test.example/hold")
 	}
-	require.Len(t, p.asked, 1)
+	require.Len(t, p.Asked, 1)
 }
 
 func TestGoneWithTakesOnlyWhatLosesItsLastOwner(t *testing.T) {

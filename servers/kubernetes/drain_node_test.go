@@ -82,7 +82,7 @@ func TestDrainNodeAnswers(t *testing.T) {
 	t.Parallel()
 	ns, node := namespace(t), simulatedNode(t)
 	podsOn(t, ns, node, "web")
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	a := s.Call("k8s_drain_node", map[string]any{"name": node})
 	require.Equal(t, `result: drained: 1 pod left node "`+node+`", which stays cordoned until k8s_uncordon_node`, a.Text)
 	a = s.Call("k8s_drain_node", map[string]any{"name": node + "x"})
@@ -96,7 +96,7 @@ func TestDrainNodeSaysWhatBlocksAndWhatStays(t *testing.T) {
 	podsOn(t, ns, node, "web", "lonely", "scratch volumes: [{name: tmp, emptyDir: {}}]", "lonely-done")
 	poke(t, "pods", ns, "lonely-done", `{"status":{"phase":"Succeeded"}}`, "status")
 	agent := daemon(t, ns, node)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, granted(t, drainNode.Rules...), p)
 	a := s.Call("k8s_drain_node", map[string]any{"name": node, "ignore_daemonsets": false})
 	require.True(t, a.IsError)
@@ -105,17 +105,17 @@ func TestDrainNodeSaysWhatBlocksAndWhatStays(t *testing.T) {
 - NS/lonely: nothing would bring it back; force=true removes it for good
 - NS/scratch: its emptyDir data would be lost; delete_emptydir_data=true accepts that
 2 would go: NS/lonely-done, NS/web`), a.Text)
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	require.Equal(t, "null "+agent+" lonely lonely-done scratch web", onIt(t, ns, node))
 
 	a = s.Call("k8s_drain_node", map[string]any{"name": node, "force": true, "delete_emptydir_data": true})
 	require.False(t, a.IsError, a.Text)
-	require.Contains(t, p.asked[0], strings.ReplaceAll(`evict 4 pods
+	require.Contains(t, p.Asked[0], strings.ReplaceAll(`evict 4 pods
 - NS/lonely (nothing brings it back)
 - NS/lonely-done (finished)
 - NS/scratch (ConfigMap owner, its emptyDir data is lost)
 - NS/web (ConfigMap owner)`, "NS", ns))
-	require.Contains(t, p.asked[0], "Now: these stay: "+ns+"/"+agent+" (DaemonSet)")
+	require.Contains(t, p.Asked[0], "Now: these stay: "+ns+"/"+agent+" (DaemonSet)")
 	require.Equal(t, "true "+agent, onIt(t, ns, node))
 }
 
@@ -141,14 +141,14 @@ func TestDrainNodeHonoursDisruptionBudgets(t *testing.T) {
 	ns, node := namespace(t), simulatedNode(t)
 	podsOn(t, ns, node, "web", "guarded")
 	end := guard(t, ns, "guarded")
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, granted(t, drainNode.Rules...), p)
 	args := map[string]any{"name": node, "timeout": "1s"}
 	a := s.Call("k8s_drain_node", args)
 	require.False(t, a.IsError, a.Text)
 	const why = "PodDisruptionBudget keep-guarded needs 1 healthy pods and has 1 currently"
-	require.Contains(t, p.asked[0], "evict 2 pods")
-	require.Contains(t, p.asked[0], "Now: "+ns+"/guarded cannot go yet and is asked again until it can: "+why)
+	require.Contains(t, p.Asked[0], "evict 2 pods")
+	require.Contains(t, p.Asked[0], "Now: "+ns+"/guarded cannot go yet and is asked again until it can: "+why)
 	require.Equal(t, `result: not drained yet: 1 of 2 pods left node "`+node+`", which stays cordoned; call again to go on, or let pods back with k8s_uncordon_node
 still_there:
 - `+ns+"/guarded: "+why, strings.Replace(a.Text, "still_there: "+ns, "still_there:\n- "+ns, 1))
@@ -168,7 +168,7 @@ func TestDrainNodeOfAPodUnderTwoBudgetsIsRefused(t *testing.T) {
 	apply(t, ns, `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: second}, spec: {minAvailable: 0, selector: {matchLabels: {app: web}}}}`)
 	var a mcptest.Answer
 	within(t, time.Minute, "both budgets are known", func() bool {
-		a = writing(t, admin(t), &person{says: "decline"}).Call("k8s_drain_node", map[string]any{"name": node})
+		a = writing(t, admin(t), &person{Says: "decline"}).Call("k8s_drain_node", map[string]any{"name": node})
 		return strings.Contains(a.Text, "invalid: ")
 	})
 	require.Contains(t, a.Text, ns+"/web: This pod has more than one PodDisruptionBudget")
@@ -256,7 +256,7 @@ func TestDrainNodeWaitsForPodsThatTerminate(t *testing.T) {
 	poke(t, "pods", ns, "slow", `{"metadata":{"finalizers":["toolcrib.test/hold"]}}`)
 	release := func() { poke(t, "pods", ns, "slow", `{"metadata":{"finalizers":null}}`) }
 	var out DrainNodeOut
-	writing(t, admin(t), &person{says: "accept"}).Call("k8s_drain_node", map[string]any{"name": node, "timeout": "1s"}).Into(t, &out)
+	writing(t, admin(t), &person{Says: "accept"}).Call("k8s_drain_node", map[string]any{"name": node, "timeout": "1s"}).Into(t, &out)
 	require.Equal(t, []string{ns + "/slow: evicted, still terminating"}, out.StillThere)
 	release()
 }
@@ -273,11 +273,11 @@ func TestDrainNodeDenied(t *testing.T) {
 				rules = append(rules, r)
 			}
 		}
-		p := &person{says: "accept"}
+		p := &person{Says: "accept"}
 		a := writing(t, granted(t, rules...), p).Call("k8s_drain_node", map[string]any{"name": node})
 		require.True(t, a.IsError, lacking)
 		require.Contains(t, a.Text, "denied: the cluster's RBAC does not let this server", lacking)
-		require.Empty(t, p.asked)
+		require.Empty(t, p.Asked)
 	}
 	require.Equal(t, "null "+agent+" web", onIt(t, ns, node))
 }

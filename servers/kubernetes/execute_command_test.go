@@ -33,7 +33,7 @@ func inBox(ns string, command ...string) map[string]any {
 func TestExecuteCommand(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	for name, c := range map[string]struct {
 		command []string
@@ -55,7 +55,7 @@ func TestExecuteCommand(t *testing.T) {
 func TestExecuteCommandPlanShowsTheCommandUnambiguously(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	s.Call("k8s_execute_command", inBox(ns, "echo", "a b", "it's \u202e\n", `""`))
 	pod, err := testClients(t).typed.CoreV1().Pods(ns).Get(t.Context(), "box", metav1.GetOptions{})
@@ -66,17 +66,17 @@ run:   ["echo", "a b", "it's \u202e\n", "\"\""]
 image: toolcrib.test/busybox:1
 node:  %s
 
-Accept to make this change, decline to leave everything as it is.`, ns, pod.Spec.NodeName)}, p.asked)
+Accept to make this change, decline to leave everything as it is.`, ns, pod.Spec.NodeName)}, p.Asked)
 }
 
 // What stands in for a secret could hide a part of the command from the person.
 func TestExecuteCommandRefusesWhatThePlanWouldHide(t *testing.T) {
 	t.Parallel()
-	ns, p := box(t), &person{says: "accept"}
+	ns, p := box(t), &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_execute_command", inBox(ns, "sh", "-c", "PASSWORD=x;touch${IFS}/tmp/done true"))
 	require.True(t, a.IsError)
 	require.Contains(t, a.Text, "invalid: command holds what looks like a secret")
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 }
 
 func TestExecuteCommandPlanSaysWhatTheContainerMayReach(t *testing.T) {
@@ -98,7 +98,7 @@ func TestExecuteCommandPlanSaysWhatTheContainerMayReach(t *testing.T) {
 func TestExecuteCommandOutputIsBounded(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	var out ExecuteCommandOut
 	a := s.Call("k8s_execute_command", inBox(ns, "sh", "-c", "seq 1 200000; seq 1 100000 >&2"))
 	a.Into(t, &out)
@@ -118,7 +118,7 @@ func TestExecuteCommandOutputIsBounded(t *testing.T) {
 func TestExecuteCommandEndsInTime(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	args := inBox(ns, "sh", "-c", "echo begun; sleep 1000")
 	args["timeout"] = "1s"
 	var out ExecuteCommandOut
@@ -137,7 +137,7 @@ func TestExecuteCommandRefusals(t *testing.T) {
 		pod, err := testClients(t).typed.CoreV1().Pods(ns).Get(t.Context(), "waiting", metav1.GetOptions{})
 		return err == nil && len(pod.Status.ContainerStatuses) > 0
 	})
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	for name, c := range map[string]struct {
 		args  map[string]any
@@ -156,13 +156,13 @@ func TestExecuteCommandRefusals(t *testing.T) {
 		"no directory": {inBox(ns, "/nodir/x"), []string{"not_found: ", `has no program "/nodir/x"`}, 1},
 		"not a binary": {inBox(ns, "/etc/passwd"), []string{"invalid: ", "permission denied"}, 1},
 	} {
-		p.asked = nil
+		p.Asked = nil
 		a := s.Call("k8s_execute_command", c.args)
 		require.True(t, a.IsError, "%s: %s", name, a.Text)
 		for _, want := range c.wants {
 			require.Contains(t, a.Text, want, name)
 		}
-		require.Len(t, p.asked, c.asks, name)
+		require.Len(t, p.Asked, c.asks, name)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestExecuteCommandRunsNothingUnlessAccepted(t *testing.T) {
 	require.Contains(t, a.Text, `["touch", "/tmp/touched"]`)
 
 	var out ExecuteCommandOut
-	writing(t, admin(t), &person{says: "accept"}).Call("k8s_execute_command", inBox(ns, "ls", "/tmp")).Into(t, &out)
+	writing(t, admin(t), &person{Says: "accept"}).Call("k8s_execute_command", inBox(ns, "ls", "/tmp")).Into(t, &out)
 	require.NotContains(t, out.Stdout, "touched")
 }
 
@@ -214,7 +214,7 @@ func TestExecuteCommandWorksWithItsRulesAndNoFewer(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
 	var out ExecuteCommandOut
-	writing(t, granted(t, executeCommand.Rules...), &person{says: "accept"}).
+	writing(t, granted(t, executeCommand.Rules...), &person{Says: "accept"}).
 		Call("k8s_execute_command", inBox(ns, "echo", "hello")).Into(t, &out)
 	require.Equal(t, "hello\n", out.Stdout)
 
@@ -222,7 +222,7 @@ func TestExecuteCommandWorksWithItsRulesAndNoFewer(t *testing.T) {
 		"pods":      granted(t, mcpkit.Rule{Groups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create", "get"}}),
 		"pods/exec": granted(t, readRule("", "pods")),
 	} {
-		a := writing(t, b, &person{says: "accept"}).Call("k8s_execute_command", inBox(ns, "echo", "hello"))
+		a := writing(t, b, &person{Says: "accept"}).Call("k8s_execute_command", inBox(ns, "echo", "hello"))
 		require.True(t, a.IsError)
 		require.Contains(t, a.Text, "denied: the cluster's RBAC does not let this server", name)
 		require.Contains(t, a.Text, fmt.Sprintf(`resource %q`, name))
@@ -234,7 +234,7 @@ func TestExecuteCommandFallsBackToSPDY(t *testing.T) {
 	ns := box(t)
 	createAlone := granted(t, readRule("", "pods"), mcpkit.Rule{Groups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create"}})
 	var out ExecuteCommandOut
-	writing(t, createAlone, &person{says: "accept"}).
+	writing(t, createAlone, &person{Says: "accept"}).
 		Call("k8s_execute_command", inBox(ns, "sh", "-c", "echo over; exit 4")).Into(t, &out)
 	require.Equal(t, "over\n", out.Stdout)
 	require.Equal(t, 4, *out.ExitCode)

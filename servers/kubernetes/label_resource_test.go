@@ -68,7 +68,7 @@ func TestLabelsAndAnnotationsAreGated(t *testing.T) {
 func TestLabelResourceTakesKagentsText(t *testing.T) {
 	t.Parallel()
 	ns := configMap(t)
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	a := s.Call("k8s_label_resource", onConfigMap(ns, "labels", "env=prod  a.example.com/b="))
 	require.Contains(t, a.Text, "result: done")
 	require.Equal(t, `{"a.example.com/b":"","env":"prod","tier":"web"}`, at(t, "cm", ns, "cm", "metadata.labels"))
@@ -80,7 +80,7 @@ func TestLabelResourceTakesKagentsText(t *testing.T) {
 func TestLabelResourceRefusals(t *testing.T) {
 	t.Parallel()
 	ns := configMap(t)
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	for _, c := range []struct {
 		value any
 		says  string
@@ -116,11 +116,11 @@ func TestLabelResourceSaysWhoseSelectorsPickOrDrop(t *testing.T) {
 		`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: all}, spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: other}}}]}]}}`,
 		`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: rs}, spec: {replicas: 0, selector: {matchLabels: {app: other}}, template: {metadata: {labels: {app: other}}, spec: {containers: [{name: c, image: "toolcrib.test/busybox:1"}]}}}}`,
 	}, "\n---\n"))
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	args := map[string]any{"resource_type": "pods", "resource_name": "web", "namespace": ns, "labels": map[string]any{"app": "other"}}
 	writing(t, granted(t, labelResource.Rules...), p).Call("k8s_label_resource", args)
-	require.Len(t, p.asked, 1)
-	notes := noteLines(p.asked[0], ns)
+	require.Len(t, p.Asked, 1)
+	notes := noteLines(p.Asked[0], ns)
 	require.Equal(t, []string{
 		"Service other in namespace NS starts to send it traffic",
 		"Service web in namespace NS stops sending it traffic",
@@ -131,8 +131,8 @@ func TestLabelResourceSaysWhoseSelectorsPickOrDrop(t *testing.T) {
 
 	s := writing(t, granted(t, labelRules("pods")...), p)
 	s.Call("k8s_label_resource", args)
-	require.Contains(t, p.asked[1], "whether any services pick it by label was not looked at: ")
-	require.Contains(t, p.asked[1], "services is forbidden")
+	require.Contains(t, p.Asked[1], "whether any services pick it by label was not looked at: ")
+	require.Contains(t, p.Asked[1], "services is forbidden")
 }
 
 // labelRules let a server label one core type and see nothing else.
@@ -158,14 +158,14 @@ func TestLabelsOfNamespacesAndNodesPickToo(t *testing.T) {
 	apply(t, ns, `{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: from}, spec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: `+ns+`}}}]}]}}
 ---
 {apiVersion: apps/v1, kind: DaemonSet, metadata: {name: agent}, spec: {selector: {matchLabels: {app: agent}}, template: {metadata: {labels: {app: agent}}, spec: {nodeSelector: {team: `+ns+`}, containers: [{name: c, image: "toolcrib.test/busybox:1"}]}}}}`)
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	s := writing(t, granted(t, labelResource.Rules...), p)
 	for _, args := range []map[string]any{{"resource_type": "ns", "resource_name": ns}, {"resource_type": "node", "resource_name": node}} {
 		args["labels"] = map[string]any{"team": ns}
 		s.Call("k8s_label_resource", args)
 	}
-	require.Equal(t, []string{"NetworkPolicy from in namespace NS begins to let the pods of it through"}, noteLines(p.asked[0], ns))
-	require.Equal(t, []string{"DaemonSet agent in namespace NS starts a pod on it"}, noteLines(p.asked[1], ns))
+	require.Equal(t, []string{"NetworkPolicy from in namespace NS begins to let the pods of it through"}, noteLines(p.Asked[0], ns))
+	require.Equal(t, []string{"DaemonSet agent in namespace NS starts a pod on it"}, noteLines(p.Asked[1], ns))
 }
 
 // simulatedNode is a node that nothing runs and nothing is scheduled to.

@@ -29,7 +29,7 @@ func TestPatchResourceTypes(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: None, ports: [{name: a, port: 1}, {name: b, port: 2}]}}`)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	for _, c := range []struct{ kind, patch, shown, text string }{
 		{"", `{"spec": {"ports": [{"port": 3, "name": "c"}]}}`, "+ spec.ports[c]: {", ""},
@@ -44,7 +44,7 @@ func TestPatchResourceTypes(t *testing.T) {
 		{"", `{spec: {portz: []}}`, "", `unknown field "spec.portz"`},
 		{"", `{spec: {ports: [{name: a, port: 0}], type: Odd}}`, "", "spec.type: Unsupported value"},
 	} {
-		p.asked = nil
+		p.Asked = nil
 		args := map[string]any{"resource_type": "svc", "resource_name": "web", "namespace": ns, "patch": c.patch, "patch_type": c.kind}
 		if c.kind == "" {
 			delete(args, "patch_type")
@@ -53,8 +53,8 @@ func TestPatchResourceTypes(t *testing.T) {
 		require.Contains(t, a.Text, c.text, c.patch)
 		require.Equal(t, c.text != "", a.IsError, a.Text)
 		if c.shown != "" {
-			require.Len(t, p.asked, 1, a.Text)
-			require.Contains(t, p.asked[0], c.shown)
+			require.Len(t, p.Asked, 1, a.Text)
+			require.Contains(t, p.Asked[0], c.shown)
 		}
 	}
 	require.Equal(t, `9`, at(t, "svc", ns, "web", "spec.ports")[len(`[{"name":"a","port":`):][:1])
@@ -64,11 +64,11 @@ func TestPatchResourceNeverShowsASecret(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {a: correct-horse}}`)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_patch_resource", map[string]any{
 		"resource_type": "secret", "resource_name": "s", "namespace": ns, "patch": "stringData: {a: battery-staple}"})
-	require.Regexp(t, `~ data.a: redacted:[0-9a-f]{8} -> redacted:[0-9a-f]{8}`, p.asked[0])
-	for _, text := range []string{p.asked[0], a.Text, string(a.JSON)} {
+	require.Regexp(t, `~ data.a: redacted:[0-9a-f]{8} -> redacted:[0-9a-f]{8}`, p.Asked[0])
+	for _, text := range []string{p.Asked[0], a.Text, string(a.JSON)} {
 		for _, secret := range []string{"correct-horse", "battery-staple", "Y29ycmVjd", "YmF0dGVy"} {
 			require.NotContains(t, text, secret)
 		}

@@ -32,7 +32,7 @@ func TestPatchStatusStaysInTheStatus(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, webDeployment+"\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: web}}")
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	for _, c := range []struct{ kind, patch, patchType, text string }{
 		{"deploy", `{spec: {replicas: 3}, status: {}}`, "merge", "invalid: patch: spec is outside the status; use k8s_patch_resource"},
@@ -45,7 +45,7 @@ func TestPatchStatusStaysInTheStatus(t *testing.T) {
 		require.True(t, a.IsError, c.patch)
 		require.Contains(t, a.Text, c.text)
 	}
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 }
 
 func TestPatchStatusDeniedAndNotFound(t *testing.T) {

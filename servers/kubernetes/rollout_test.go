@@ -105,7 +105,7 @@ func TestRolloutUndoIsGated(t *testing.T) {
 func TestRolloutUndoGoesBackOne(t *testing.T) {
 	t.Parallel()
 	ns := revised(t)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, granted(t, actOnRollout.Rules...), p).Call("k8s_rollout", rolling(ns, "undo", "deploy"))
 	require.False(t, a.IsError, a.Text)
 	require.Equal(t, `result: done
@@ -113,7 +113,7 @@ diff:
 ~ metadata.annotations[kubernetes.io/change-cause]: third -> second
 ~ spec.template.spec.terminationGracePeriodSeconds: 3 -> 30
 `, a.Text[:strings.Index(a.Text, "object\t")])
-	require.NotContains(t, a.Text+p.asked[0], "correct-horse")
+	require.NotContains(t, a.Text+p.Asked[0], "correct-horse")
 }
 
 func TestRolloutUndoOfOtherWorkloads(t *testing.T) {
@@ -131,17 +131,17 @@ func TestRolloutUndoOfOtherWorkloads(t *testing.T) {
 				}
 			}
 			within(t, time.Minute, "the first revision is kept", revisions(1))
-			s := writing(t, granted(t, actOnRollout.Rules...), &person{says: "accept"})
+			s := writing(t, granted(t, actOnRollout.Rules...), &person{Says: "accept"})
 			require.Contains(t, s.Call("k8s_rollout", rolling(ns, "undo", kind)).Text, "has no earlier revision to go back to")
 			poke(t, kind, ns, "web", `{"spec":{"template":{"spec":{"hostname":"new"}}}}`)
 			within(t, time.Minute, "the second revision is kept", revisions(2))
 
-			p := &person{says: "accept"}
+			p := &person{Says: "accept"}
 			a := writing(t, granted(t, actOnRollout.Rules...), p).Call("k8s_rollout", rolling(ns, "undo", kind))
 			require.False(t, a.IsError, a.Text)
-			require.Contains(t, p.asked[0], "\n\n- spec.template.spec.hostname: new\n\n")
-			require.Contains(t, p.asked[0], "Note: it goes back to revision 1, made 20")
-			require.Contains(t, p.asked[0], "Note: its update strategy is OnDelete")
+			require.Contains(t, p.Asked[0], "\n\n- spec.template.spec.hostname: new\n\n")
+			require.Contains(t, p.Asked[0], "Note: it goes back to revision 1, made 20")
+			require.Contains(t, p.Asked[0], "Note: its update strategy is OnDelete")
 			require.Equal(t, "null", at(t, kind, ns, "web", "spec.template.spec.hostname"))
 		})
 	}
@@ -167,7 +167,7 @@ func TestRolloutRefusals(t *testing.T) {
 		a := writing(t, b, p).Call("k8s_rollout", c.args)
 		require.True(t, a.IsError)
 		require.Contains(t, a.Text, c.says)
-		require.Empty(t, p.asked)
+		require.Empty(t, p.Asked)
 	}
 	blind := granted(t, mcpkit.Rule{Groups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "patch"}})
 	a := writing(t, blind, &person{}).Call("k8s_rollout", rolling(ns, "undo", "deploy"))
@@ -186,9 +186,9 @@ func TestRolloutRestartedTwiceShowsNoTime(t *testing.T) {
 	ns := namespace(t)
 	apply(t, ns, webDeployment)
 	poke(t, "deploy", ns, "web", `{"spec":{"template":{"metadata":{"annotations":{"`+restartedAt+`":"2020-01-01T00:00:00Z","other":"stays"}}}}}`)
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, admin(t), p).Call("k8s_rollout", rolling(ns, "restart", "deploy"))
-	require.Contains(t, p.asked[0], "\n\n~ spec.template.metadata.annotations["+restartedAt+"]: (set anew)\n\n")
+	require.Contains(t, p.Asked[0], "\n\n~ spec.template.metadata.annotations["+restartedAt+"]: (set anew)\n\n")
 	require.Contains(t, a.Text, "2020-01-01T00:00:00Z")
 	require.Contains(t, at(t, "deploy", ns, "web", "spec.template.metadata.annotations"), `"other":"stays"`)
 }

@@ -37,7 +37,7 @@ func TestScaleSaysWhoElseSetsReplicasAndWhatStops(t *testing.T) {
 	apply(t, ns, `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: auto}, spec: {minReplicas: 1, maxReplicas: 4, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}`)
 	poke(t, "deploy", ns, "web", `{"spec":{"replicas":1}}`)
 	within(t, time.Minute, "web runs", func() bool { return at(t, "deploy", ns, "web", "status.readyReplicas") == "1" })
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	s := writing(t, granted(t, scale.Rules...), p)
 	s.Call("k8s_scale", map[string]any{"name": "web", "namespace": ns, "replicas": "0", "resource_type": "deploy"})
 	require.Equal(t, []string{`Scale a workload: deployments.apps "web" in namespace "` + ns + `"
@@ -48,9 +48,9 @@ Note: no replica is left: whatever it serves stops
 Note: HorizontalPodAutoscaler auto (1 to 4) sets its replicas and stands still while there are none
 Now: pods: 1, ready: 1
 
-Accept to make this change, decline to leave everything as it is.`}, p.asked)
+Accept to make this change, decline to leave everything as it is.`}, p.Asked)
 	s.Call("k8s_scale", map[string]any{"name": "web", "namespace": ns, "replicas": 9})
-	require.Equal(t, []string{"HorizontalPodAutoscaler auto (1 to 4) sets its replicas and will overrule this"}, noteLines(p.asked[1], ns))
+	require.Equal(t, []string{"HorizontalPodAutoscaler auto (1 to 4) sets its replicas and will overrule this"}, noteLines(p.Asked[1], ns))
 }
 
 func TestScaleOfACustomResource(t *testing.T) {
@@ -71,18 +71,18 @@ func TestScaleOfACustomResource(t *testing.T) {
 		{Groups: []string{group}, Resources: []string{"shops"}, Verbs: []string{"get", "list"}},
 		{Groups: []string{group}, Resources: []string{"shops/scale"}, Verbs: []string{"get", "patch"}},
 	}
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	a := writing(t, granted(t, append(operator, scale.Rules...)...), p).Call("k8s_scale",
 		map[string]any{"resource_type": "shops." + group, "name": "corner", "namespace": ns, "replicas": 3})
 	require.False(t, a.IsError, a.Text)
-	require.Contains(t, p.asked[0], "~ spec.replicas: 1 -> 3")
+	require.Contains(t, p.Asked[0], "~ spec.replicas: 1 -> 3")
 	require.Equal(t, "3", at(t, "shops."+group, ns, "corner", "spec.tills"))
 }
 
 func TestScaleOfWhatHasNoScale(t *testing.T) {
 	t.Parallel()
 	ns := configMap(t)
-	s := writing(t, admin(t), &person{says: "accept"})
+	s := writing(t, admin(t), &person{Says: "accept"})
 	a := s.Call("k8s_scale", map[string]any{"resource_type": "cm", "name": "cm", "namespace": ns, "replicas": 3})
 	require.Contains(t, a.Text, "invalid: configmaps have no scale")
 	a = s.Call("k8s_scale", map[string]any{"name": "web", "namespace": ns, "replicas": -1})

@@ -167,7 +167,7 @@ func TestAlertmanagerThatWantsAPassword(t *testing.T) {
 		writeFile(t, config, "basic_auth: {username: "+s.User+", password: "+password+"}\ntls_config: {ca_file: "+s.CAFile+"}\n")
 		e := func(u string) Endpoint { return Endpoint{URL: u, HTTPConfig: config} }
 		b := New(Config{Prometheus: e(s.Prometheus), Alertmanager: e(s.Alertmanager)})
-		p := &person{says: "decline"}
+		p := &person{Says: "decline"}
 		for tool, args := range readsOfAlertmanager {
 			a := serve(t, b, mcpkit.AccessRead, nil).Call(tool, args)
 			require.Equal(t, denied, a.IsError, a.Text)

@@ -2,10 +2,8 @@ package prometheus
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -25,18 +23,7 @@ const (
 )
 
 // binary builds the server as it is released, once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "toolcrib-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "prometheus-mcp")
-	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "./cmd/prometheus-mcp").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build prometheus-mcp: %w: %s", err, out)
-	}
-	return path, nil
-})
+var binary = sync.OnceValues(func() (string, error) { return served.Build("./cmd/prometheus-mcp") })
 
 func builtBinary(t testing.TB) string {
 	t.Helper()

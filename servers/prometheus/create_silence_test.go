@@ -76,7 +76,7 @@ func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 }
 
 func TestCreateSilenceRefuses(t *testing.T) {
-	p := &person{says: "decline"} // one that is not refused must not mute the other tests' alerts
+	p := &person{Says: "decline"} // one that is not refused must not mute the other tests' alerts
 	s := writing(t, whole(), p)
 	good := map[string]any{"matchers": `alertname="Refused"`, "end": "1h", "author": "bob", "comment": "why"}
 	for _, c := range []struct{ name, value, text string }{
@@ -117,21 +117,21 @@ func TestCreateSilenceRefuses(t *testing.T) {
 		good["matchers"] = all
 		requireRefused(t, s, "alertmanager_create_silence", good, "everything")
 	}
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	require.Empty(t, silencesOf(t, "bob"))
 }
 
 func TestCreateSilenceSaysWhatItWouldNotMute(t *testing.T) {
 	raise(t, []string{"alertname", "Misspelt", "area", "misspelt", "severity", "odd"})
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	b := whole()
 	b.cfg.MaxSilence = 48 * time.Hour
 	s := writing(t, b, p)
 	args := map[string]any{"matchers": `alertname="Mispelt"`, "end": time.Now().Add(40 * time.Hour).UTC().Format(time.RFC3339), "author": "bob", "comment": "why"}
 	s.Call("alertmanager_create_silence", args)
-	require.Contains(t, p.asked[0], "mutes 0 alerts now:\n- none\n")
-	require.Contains(t, p.asked[0], `Note: it mutes nothing now, which may be a typing error: no alert matches alertname="Mispelt"; the nearest values are Misspelt`)
-	require.Contains(t, p.asked[0], "+ until "+args["end"].(string))
+	require.Contains(t, p.Asked[0], "mutes 0 alerts now:\n- none\n")
+	require.Contains(t, p.Asked[0], `Note: it mutes nothing now, which may be a typing error: no alert matches alertname="Mispelt"; the nearest values are Misspelt`)
+	require.Contains(t, p.Asked[0], "+ until "+args["end"].(string))
 
 	var many [][]string
 	for i := range plannedAlerts + 5 {
@@ -140,21 +140,21 @@ func TestCreateSilenceSaysWhatItWouldNotMute(t *testing.T) {
 	raise(t, many...)
 	args["matchers"] = `alertname="Row"`
 	s.Call("alertmanager_create_silence", args)
-	require.Contains(t, p.asked[1], "mutes 30 alerts now:\n- Row{area=\"misspelt\", n=\"00\"")
-	require.Contains(t, p.asked[1], "- and 5 more: Row (5)\n")
-	p.asked = p.asked[:1]
+	require.Contains(t, p.Asked[1], "mutes 30 alerts now:\n- Row{area=\"misspelt\", n=\"00\"")
+	require.Contains(t, p.Asked[1], "- and 5 more: Row (5)\n")
+	p.Asked = p.Asked[:1]
 
 	id := silenced(t, `alertname="Misspelt"`)
 	within(t, time.Minute, "it is silenced", func() bool { return len(held(t, `alertname="Misspelt"`)[0].Status.SilencedBy) == 1 })
 	args["matchers"] = `alertname="Misspelt"`
 	s.Call("alertmanager_create_silence", args)
-	require.Contains(t, p.asked[1], `- Misspelt{area="misspelt", severity="odd"} (already suppressed: silence `+id+`)`)
-	require.Contains(t, p.asked[1], "Note: silence "+id+" by tester mutes the same until ")
-	require.NotContains(t, p.asked[1], "receivers that hear")
+	require.Contains(t, p.Asked[1], `- Misspelt{area="misspelt", severity="odd"} (already suppressed: silence `+id+`)`)
+	require.Contains(t, p.Asked[1], "Note: silence "+id+" by tester mutes the same until ")
+	require.NotContains(t, p.Asked[1], "receivers that hear")
 
 	args["matchers"] = `area="core"`
 	s.Call("alertmanager_create_silence", args)
-	require.Contains(t, p.asked[2], "-> core, pager")
-	require.Contains(t, p.asked[2], "Note: receivers that hear of no alert any more: ")
-	require.True(t, strings.Contains(p.asked[2], "pager"))
+	require.Contains(t, p.Asked[2], "-> core, pager")
+	require.Contains(t, p.Asked[2], "Note: receivers that hear of no alert any more: ")
+	require.True(t, strings.Contains(p.Asked[2], "pager"))
 }

@@ -46,24 +46,24 @@ func TestExpireSilenceIsGatedAndReallyUnmutes(t *testing.T) {
 
 func TestExpireSilenceThatIsNotThere(t *testing.T) {
 	id := silenced(t, `area="none of these"`)
-	p := &person{says: "decline"}
+	p := &person{Says: "decline"}
 	s := writing(t, whole(), p)
 	requireRefused(t, s, "alertmanager_expire_silence", map[string]any{"id": id[:len(id)-1] + "x"}, `x"; the nearest ids are `+id)
 	requireRefused(t, s, "alertmanager_expire_silence", map[string]any{"id": "the one of last night"}, id+` {area="none of these"}`)
 	requireRefused(t, s, "alertmanager_expire_silence", map[string]any{}, `invalid: argument "id" is required`)
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	s.Call("alertmanager_expire_silence", map[string]any{"id": id})
-	require.Contains(t, p.asked[0], "0 alerts would notify again:")
+	require.Contains(t, p.Asked[0], "0 alerts would notify again:")
 
 	pending := silencedFrom(t, `area="later"`, 30*time.Minute, time.Hour)
-	yes := &person{says: "accept"}
+	yes := &person{Says: "accept"}
 	require.Contains(t, writing(t, whole(), yes).Call("alertmanager_expire_silence", map[string]any{"id": pending}).Text, "ended silence "+pending)
-	require.Contains(t, yes.asked[0], "- pending silence by tester until ")
+	require.Contains(t, yes.Asked[0], "- pending silence by tester until ")
 	require.NotContains(t, silencesOf(t, "tester"), pending)
 
 	expire(t.Context(), t, id)
 	a := s.Call("alertmanager_expire_silence", map[string]any{"id": id})
 	require.False(t, a.IsError, a.Text)
 	require.Regexp(t, "silence "+id+" is over since 20.*; nothing was written", a.Text)
-	require.Len(t, p.asked, 1)
+	require.Len(t, p.Asked, 1)
 }

@@ -9,25 +9,13 @@ import (
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
 
-// person answers the gate's questions and remembers them.
-type person struct {
-	says  string
-	asked []string
-	first func() // happens while the person thinks
-}
-
-func (p *person) decide(message string) string {
-	p.asked = append(p.asked, message)
-	if p.first != nil {
-		p.first()
-	}
-	return p.says
-}
+// person decides about writes in tests.
+type person = mcptest.Person
 
 // writing is a session of the write server whose writes p decides about.
 func writing(t testing.TB, b *Backend, p *person) *mcptest.Session {
 	t.Helper()
-	return serve(t, b, mcpkit.AccessWrite, p.decide)
+	return serve(t, b, mcpkit.AccessWrite, p.Decide)
 }
 
 // gatedWrite is one write and what surrounds it.
@@ -53,32 +41,32 @@ func requireGated(t *testing.T, w gatedWrite) mcptest.Answer {
 	require.True(t, mute.IsError, mute.Text)
 	require.Contains(t, mute.Text, "denied: a person must approve")
 
-	no := &person{says: "decline"}
+	no := &person{Says: "decline"}
 	refused := writing(t, b, no).Call(w.tool.Name, w.args)
 	require.True(t, refused.IsError, refused.Text)
 	require.Contains(t, refused.Text, "denied: the person declined")
-	require.Len(t, no.asked, 1)
+	require.Len(t, no.Asked, 1)
 	for _, part := range w.shown {
-		require.Contains(t, no.asked[0], part)
+		require.Contains(t, no.Asked[0], part)
 		require.Contains(t, mute.Text, part)
 	}
 	require.Equal(t, w.before, w.state(), "declined")
 
-	late := &person{says: "accept", first: w.disturb}
+	late := &person{Says: "accept", First: w.disturb}
 	stale := writing(t, b, late).Call(w.tool.Name, w.args)
 	require.True(t, stale.IsError, stale.Text)
 	require.Contains(t, stale.Text, "conflict: ")
 	w.restore()
 	require.Equal(t, w.before, w.state(), "stale")
 
-	yes := &person{says: "accept"}
+	yes := &person{Says: "accept"}
 	done := writing(t, b, yes).Call(w.tool.Name, w.args)
 	require.False(t, done.IsError, done.Text)
 	require.Equal(t, w.after, w.state(), "accepted")
 
-	idle := &person{says: "accept"}
+	idle := &person{Says: "accept"}
 	again := writing(t, b, idle).Call(w.tool.Name, w.args)
-	require.Empty(t, idle.asked)
+	require.Empty(t, idle.Asked)
 	require.False(t, again.IsError, again.Text)
 	require.Contains(t, again.Text, "nothing was written")
 	require.Equal(t, w.after, w.state(), "again")

@@ -28,7 +28,7 @@ func TestReloadIsGatedAndSaysWhatChanged(t *testing.T) {
 	}
 	writeFile(t, rules, "groups: [{name: own, rules: [{record: own:one, expr: vector(1)}]}]")
 
-	no := &person{says: "decline"}
+	no := &person{Says: "decline"}
 	requireRefused(t, writing(t, over(s), no), "prometheus_reload", nil, "denied: the person declined")
 	require.Equal(t, "old", before())
 	require.Regexp(t, `^Reload Prometheus's configuration: configuration of Prometheus, .*/prometheus.yml
@@ -39,9 +39,9 @@ Note: Prometheus has no dry run: .*
 Now: the last reload was accepted, at 20\S+
 Now: \d+ rules loaded
 
-Accept to make this change`, no.asked[0])
+Accept to make this change`, no.Asked[0])
 
-	yes := &person{says: "accept"}
+	yes := &person{Says: "accept"}
 	var out ReloadOut
 	writing(t, over(s), yes).Call("prometheus_reload", nil).Into(t, &out)
 	require.Regexp(t, `^accepted at 20\S+$`, out.Result)
@@ -51,13 +51,13 @@ Accept to make this change`, no.asked[0])
 	writing(t, over(s), yes).Call("prometheus_reload", nil).Into(t, &out)
 	require.Contains(t, out.Result, "; nothing that Prometheus shows of it differs from before, which leaves out secrets")
 
-	late := &person{says: "accept", first: func() {
+	late := &person{Says: "accept", First: func() {
 		require.Error(t, s.SetRules(t.Context(), "groups: [{name: own, rules: [{record: own:one, expr: vektor(1)}]}]"))
 	}}
 	requireRefused(t, writing(t, over(s), late), "prometheus_reload", nil, "conflict: what this plan rests on changed between plan and approval")
 	requireRefused(t, writing(t, over(s), yes), "prometheus_reload", nil, "invalid: Prometheus refused a part of the new configuration: failed to reload config: one or more errors occurred")
 	require.Equal(t, "new", before(), "the rules it had stay")
-	require.Contains(t, yes.asked[2], "Now: the last reload FAILED")
+	require.Contains(t, yes.Asked[2], "Now: the last reload FAILED")
 
 	config := filepath.Join(s.Dir, "prometheus.yml")
 	text, err := os.ReadFile(config)
@@ -79,9 +79,9 @@ func TestReloadWhereItIsNotAllowed(t *testing.T) {
 	s, err := monitoring.Start(t.Context(), monitoring.Options{PrometheusArgs: []string{"--no-web.enable-lifecycle"}})
 	require.NoError(t, err)
 	defer s.Stop()
-	p := &person{says: "accept"}
+	p := &person{Says: "accept"}
 	requireRefused(t, writing(t, over(s), p), "prometheus_reload", nil, "denied: this Prometheus does not reload on request: its lifecycle API is not enabled. A person must start it with --web.enable-lifecycle")
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	_, err = over(s).reload(t.Context(), ReloadIn{}, mcpkit.Plan{State: &loaded{}})
 	require.ErrorContains(t, err, "A person must start it with --web.enable-lifecycle", "the endpoint itself")
 	requireRefused(t, writing(t, New(Config{Prometheus: Endpoint{URL: s.Alertmanager}}), p), "prometheus_reload", nil, "not_found: this backend has no such endpoint")

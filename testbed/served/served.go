@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,6 +23,21 @@ type Server struct {
 
 	process *proc.Process
 	group   *proc.Group
+}
+
+// Build builds a command of this repository into a new folder as it is released,
+// without its symbols, and returns the program's path.
+func Build(pkg string) (string, error) {
+	dir, err := os.MkdirTemp("", "toolcrib-")
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", pkg, err)
+	}
+	path := filepath.Join(dir, filepath.Base(pkg))
+	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", pkg, err, out)
+	}
+	return path, nil
 }
 
 var listening = regexp.MustCompile(`msg=listening url="?(http://[^"\s]+)["\s]`)

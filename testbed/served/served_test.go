@@ -38,3 +38,13 @@ func TestStartSaysWhyAServerEnded(t *testing.T) {
 	_, err := served.Start(t.Context(), t.TempDir(), program(t, `echo "some-mcp: --http is taken" >&2; exit 2`))
 	require.ErrorContains(t, err, "some-mcp ended (exit status 2): some-mcp: --http is taken")
 }
+
+func TestBuildMakesAProgramOrSaysWhyNot(t *testing.T) {
+	path, err := served.Build("../cmd/pause")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(path)) })
+	require.Equal(t, "pause", filepath.Base(path))
+	require.FileExists(t, path)
+	_, err = served.Build("../cmd/nothing-there")
+	require.ErrorContains(t, err, "build ../cmd/nothing-there: ")
+}
