@@ -38,7 +38,7 @@ func (b *Backend) checkDrift(ctx context.Context, in CheckDriftIn) (CheckDriftOu
 	if err != nil {
 		return CheckDriftOut{}, err
 	}
-	out := CheckDriftOut{Header: b.header(f)}
+	out := CheckDriftOut{Header: b.header(f).brief()}
 	objects, _, unreadable := f.everything()
 	for _, bad := range unreadable {
 		out.Findings = append(out.Findings, "manifest not readable: "+bad)

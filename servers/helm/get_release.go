@@ -66,6 +66,9 @@ func (b *Backend) getRelease(ctx context.Context, in GetReleaseIn) (GetReleaseOu
 	default:
 		a.in.What = "summary"
 	}
+	if !a.wants("summary", "all") {
+		a.out.Header = a.out.brief()
+	}
 	err = a.fill(ctx)
 	return a.out, err
 }

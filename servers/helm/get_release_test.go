@@ -38,7 +38,7 @@ func TestGetRelease(t *testing.T) {
 	}
 	out := get(map[string]any{})
 	require.Equal(t, 2, out.Revision)
-	require.Equal(t, []string{"web-1.1.0", "2.5.0", "deployed", "Upgrade complete"}, []string{out.Chart, out.AppVersion, out.Status, out.Description})
+	require.Equal(t, []string{"web-1.1.0", "2.5.0", "deployed", ""}, []string{out.Chart, out.AppVersion, out.Status, out.Description})
 	require.Contains(t, out.Objects.Rows, []string{"Deployment", "web"})
 	require.EqualValues(t, 2, out.Values["replicas"])
 	require.Regexp(t, `^web 1.1.0 is installed as web in \S+\n\nSign in as admin with password: redacted:[0-9a-f]{8}$`, out.Notes)

@@ -10,11 +10,11 @@ import (
 // Header is what every answer about one revision begins with.
 type Header struct {
 	Revision    int      `json:"revision"`
-	Status      string   `json:"status"`
-	Updated     string   `json:"updated"`
-	Chart       string   `json:"chart"`
+	Status      string   `json:"status,omitempty"`
+	Updated     string   `json:"updated,omitempty"`
+	Chart       string   `json:"chart,omitempty"`
 	AppVersion  string   `json:"app_version,omitempty"`
-	Description string   `json:"description,omitempty" jsonschema:"what Helm said"`
+	Description string   `json:"description,omitempty" jsonschema:"what Helm said, unless it is what it always says"`
 	ApplyMethod string   `json:"apply_method,omitempty" jsonschema:"ssa: written by Helm 4 with server-side apply"`
 	Findings    []string `json:"findings,omitempty" jsonschema:"what is wrong"`
 }
@@ -49,7 +49,10 @@ func (b *Backend) header(f *found) Header {
 	m := f.Chart.Metadata
 	h := Header{
 		Revision: f.at.revision, Status: string(f.at.status), Updated: stamp(f.Info.LastDeployed.Time),
-		Chart: m.Name + "-" + m.Version, AppVersion: m.AppVersion, Description: mcpkit.Cut(oneLine(f.Info.Description)),
+		Chart: m.Name + "-" + m.Version, AppVersion: m.AppVersion,
+	}
+	if said := f.Info.Description; said != "Install complete" && said != "Upgrade complete" {
+		h.Description = mcpkit.Cut(oneLine(said))
 	}
 	if f.ApplyMethod == "ssa" {
 		h.ApplyMethod = f.ApplyMethod
@@ -65,6 +68,12 @@ func (b *Backend) header(f *found) Header {
 		h.Findings = append(h.Findings, "its chart is deprecated")
 	}
 	return h
+}
+
+// brief is the header of an answer to a question about one thing: which
+// revision it is of, and what is wrong.
+func (h Header) brief() Header {
+	return Header{Revision: h.Revision, ApplyMethod: h.ApplyMethod, Findings: h.Findings}
 }
 
 // everything are the objects of a revision, those of its hooks apart.

@@ -133,12 +133,12 @@ func summarize(matching []*lineage, all int, in ListReleasesIn) string {
 	}
 	text := fmt.Sprintf("%d of %d releases match", len(matching), all)
 	if len(matching) == all {
-		text = fmt.Sprintf("%d releases", all)
+		text = plural(all, "release")
 	}
 	if in.Namespace != "" {
 		text += inWords(in.Namespace)
 	} else if len(namespaces) > 0 {
-		text += fmt.Sprintf(" in %d namespaces", len(namespaces))
+		text += " in " + plural(len(namespaces), "namespace")
 	}
 	var parts []string
 	for _, status := range slices.Sorted(maps.Keys(counts)) {
