@@ -61,7 +61,7 @@ func ParseWhen(s string) (When, error) {
 	if sec, err := strconv.ParseFloat(s, 64); err == nil && sec > 0 && sec < 1e11 {
 		return When{at: time.UnixMilli(int64(sec * 1000)), set: true}, nil
 	}
-	return When{}, Errorf(Invalid, `%q is not a time; write a duration before now such as "15m", an RFC 3339 time such as "2026-01-02T15:04:05Z", or epoch seconds`, short(s))
+	return When{}, Errorf(Invalid, `%q is not a time; write a duration such as "15m", an RFC 3339 time such as "2026-01-02T15:04:05Z", or epoch seconds`, short(s))
 }
 
 // Duration is a length of time in Prometheus's notation: "90s", "15m", "1h30m", "7d".

@@ -50,8 +50,11 @@ func (b *Backend) alerts(ctx context.Context, in AlertsIn) (AlertsOut, error) {
 	var out AlertsOut
 	all, err := b.activeAlerts(ctx)
 	if isMissing(err) {
+		var more bool
 		out.NotLooked = []string{"when each became active, values and annotations: " + err.(*mcpkit.Error).Text + ". What is said here comes from the series ALERTS"}
-		all, err = b.alertsFromSeries(ctx)
+		if all, more, err = b.alertsFromSeries(ctx); more {
+			out.NotLooked = append(out.NotLooked, fmt.Sprintf("there are more than %d series ALERTS", len(all)))
+		}
 	}
 	if err != nil {
 		return AlertsOut{}, err
@@ -80,14 +83,14 @@ func (b *Backend) activeAlerts(ctx context.Context) ([]activeAlert, error) {
 	return a.Alerts, err
 }
 
-// alertsFromSeries answers what it can where the backend lists no alerts.
-func (b *Backend) alertsFromSeries(ctx context.Context) ([]activeAlert, error) {
+// alertsFromSeries answers what it can where the backend lists no alerts, and
+// says whether there are more.
+func (b *Backend) alertsFromSeries(ctx context.Context) (out []activeAlert, more bool, err error) {
 	const most = 2000
 	e, err := b.evaluate(ctx, "ALERTS", b.now(), most)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []activeAlert
 	vector, _ := e.value.(model.Vector)
 	for _, s := range vector {
 		labels := model.LabelSet(s.Metric).Clone()
@@ -96,7 +99,7 @@ func (b *Backend) alertsFromSeries(ctx context.Context) ([]activeAlert, error) {
 		delete(labels, "alertstate")
 		out = append(out, a)
 	}
-	return out, nil
+	return out, e.more, nil
 }
 
 func (in AlertsIn) wants(a activeAlert, ms amlabels.Matchers) bool {

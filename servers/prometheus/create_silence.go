@@ -72,6 +72,9 @@ func (b *Backend) planCreateSilence(ctx context.Context, in CreateSilenceIn) (mc
 	if err != nil {
 		return mcpkit.Plan{}, err
 	}
+	if all := b.onEveryAlert(ctx); len(all) > 0 && m.matchers.Matches(all) {
+		return mcpkit.Plan{}, mcpkit.Errorf(mcpkit.Invalid, "these matchers match every alert that Prometheus sends, for it gives them the labels %s; name what is to be muted more narrowly, such as with alertname", labelText(all))
+	}
 	all, err := b.heldSilences(ctx)
 	if err != nil {
 		return mcpkit.Plan{}, err

@@ -97,6 +97,7 @@ func TestCreateSilenceRefuses(t *testing.T) {
 		{"matchers", `alertname=~"([^x].*|x.*)"`, "matches everything"},
 		{"matchers", `team=""`, "matches everything"},
 		{"matchers", `team=~"core|"`, "matches everything"},
+		{"matchers", `cluster="testbed"`, `invalid: these matchers match every alert that Prometheus sends, for it gives them the labels {cluster="testbed"}`},
 		{"matchers", `alertname=~"[A-Z].*"`, "matches everything"},
 	} {
 		args := map[string]any{}

@@ -39,6 +39,8 @@ func answer(err *promv1.Error, doing string) error {
 		return wrap(mcpkit.Invalid, err, "cannot %s: %s%s", doing, err.Msg, remedy(err.Msg))
 	case promv1.ErrTimeout, promv1.ErrCanceled:
 		return wrap(mcpkit.Unavailable, err, "Prometheus gave up on it: %s; ask for less", err.Msg)
+	case promv1.ErrBadResponse:
+		return notPrometheus(err, doing)
 	}
 	code, _, _ := strings.Cut(strings.TrimPrefix(err.Msg, "client error: "), " ")
 	switch {
@@ -48,6 +50,12 @@ func answer(err *promv1.Error, doing string) error {
 		return wrap(mcpkit.NotFound, err, "this backend has no such endpoint, so it cannot %s; Thanos, Mimir and older versions serve a part of Prometheus's API alone", doing)
 	}
 	return wrap(mcpkit.Unavailable, err, "Prometheus could not %s: %s; try again in a moment", doing, err.Msg)
+}
+
+// notPrometheus is what to say of an answer that is no answer of the API, such
+// as the page of a login or of a proxy.
+func notPrometheus(err error, doing string) error {
+	return wrap(mcpkit.Unavailable, err, "cannot %s: what answers at --prometheus-url is not Prometheus's API. A person must check the URL", doing)
 }
 
 // remedy is what to do about what Prometheus's engine refuses most.

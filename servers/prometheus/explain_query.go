@@ -42,6 +42,9 @@ func (b *Backend) explainQuery(ctx context.Context, in ExplainQueryIn) (ExplainQ
 	out := ExplainQueryOut{Formatted: parser.Prettify(expr), Type: string(expr.Type())}
 	l := b.lint(ctx, expr, b.moment(in.Time))
 	out.Mistakes, out.Notes = l.mistakes(ctx), l.notes
+	if len(out.Mistakes) == 0 && l.blind() {
+		out.Mistakes = []string{"none in the text alone; what its selectors select is not known, see notes"}
+	}
 	out.Cost = l.cost()
 	if len(l.selections) > 0 {
 		out.Selectors = l.table()
@@ -125,8 +128,11 @@ func shortestGap(samples []sample) time.Duration {
 	return shortest
 }
 
+// blind reports whether Prometheus did not say what the selectors select.
+func (l *linter) blind() bool { return l.c.series == nil && len(l.selections) > 0 }
+
 func (l *linter) cost() string {
-	if l.c.series == nil && len(l.selections) > 0 {
+	if l.blind() {
 		return "not known"
 	}
 	text := count(l.c.samples()) + " samples at most for one evaluation"

@@ -23,7 +23,8 @@ var explainRoute = mcpkit.Tool{
 }
 
 type ExplainRouteIn struct {
-	Labels map[string]string `json:"labels" jsonschema:"such as {\"alertname\": \"CoreDown\"}; held alerts that have them are explained, else these labels"`
+	Name   string            `json:"name,omitempty" jsonschema:"of the alert"`
+	Labels map[string]string `json:"labels,omitempty" jsonschema:"such as {\"team\": \"shop\"}; held alerts that have them are explained, else these labels"`
 	Exact  bool              `json:"exact,omitempty" jsonschema:"these labels alone, as if such an alert fired"`
 }
 
@@ -49,8 +50,11 @@ func (b *Backend) explainRoute(ctx context.Context, in ExplainRouteIn) (ExplainR
 	for name, value := range in.Labels {
 		wanted[model.LabelName(name)] = model.LabelValue(value)
 	}
+	if in.Name != "" {
+		wanted[model.AlertNameLabel] = model.LabelValue(in.Name)
+	}
 	if len(wanted) == 0 {
-		return ExplainRouteOut{}, mcpkit.Errorf(mcpkit.Invalid, `labels is empty; give an alert's labels, such as {"alertname": "CoreDown", "severity": "critical"}`)
+		return ExplainRouteOut{}, mcpkit.Errorf(mcpkit.Invalid, `name and labels are empty; give an alert's name, or its labels such as {"severity": "critical", "team": "shop"}`)
 	}
 	v, err := b.view(ctx)
 	if err != nil {

@@ -223,11 +223,11 @@ func TestExplainRouteOfAlertsThatDoNotFire(t *testing.T) {
 	require.Equal(t, "notifies: nobody (which has no integration, so it sends nothing)", out.Verdict)
 
 	var exact ExplainRouteOut
-	s.Call("alertmanager_explain_route", map[string]any{"labels": map[string]any{"alertname": "CoreDown"}, "exact": true}).Into(t, &exact)
+	s.Call("alertmanager_explain_route", map[string]any{"name": "CoreDown", "exact": true}).Into(t, &exact)
 	require.Equal(t, "notifies: default", exact.Verdict)
 	require.Equal(t, "CoreDown does not fire; this is what would become of it", exact.Alert)
-	requireRefused(t, s, "alertmanager_explain_route", map[string]any{"labels": map[string]any{}}, "invalid: labels is empty; give an alert's labels")
-	requireRefused(t, s, "alertmanager_explain_route", map[string]any{}, `invalid: argument "labels" is required`)
+	requireRefused(t, s, "alertmanager_explain_route", map[string]any{"labels": map[string]any{}}, "invalid: name and labels are empty; give an alert's name")
+	requireRefused(t, s, "alertmanager_explain_route", map[string]any{}, "invalid: name and labels are empty")
 }
 
 func TestExplainRouteTellsNoSecret(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net/url"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
-	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
 // fetch asks an endpoint of Prometheus's API for what the typed client cannot
@@ -35,13 +34,15 @@ func fetch[T any](ctx context.Context, b *Backend, endpoint string, params url.V
 		Error     string           `json:"error"`
 	}
 	failed := json.Unmarshal(body, &answer)
-	switch {
+	switch code := resp.StatusCode; {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound: // whatever the body says
+		return data, translate(&promv1.Error{Type: promv1.ErrClient, Msg: fmt.Sprintf("client error: %d", code)}, doing)
 	case answer.Status == "error":
 		return data, translate(&promv1.Error{Type: answer.ErrorType, Msg: answer.Error}, doing)
-	case resp.StatusCode != http.StatusOK:
-		return data, translate(&promv1.Error{Type: promv1.ErrClient, Msg: fmt.Sprintf("client error: %d", resp.StatusCode)}, doing)
+	case code != http.StatusOK:
+		return data, translate(&promv1.Error{Type: promv1.ErrServer, Msg: fmt.Sprintf("server error: %d", code)}, doing)
 	case failed != nil:
-		return data, wrap(mcpkit.Unavailable, failed, "cannot %s: what answers at --prometheus-url is not Prometheus's API. A person must check the URL", doing)
+		return data, notPrometheus(failed, doing)
 	}
 	return answer.Data, nil
 }

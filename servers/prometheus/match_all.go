@@ -1,9 +1,11 @@
 package prometheus
 
 import (
+	"context"
 	"strings"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
+	"github.com/prometheus/common/model"
 )
 
 // The values that a matcher is tried on: ordinary ones of every initial, of the
@@ -55,4 +57,16 @@ func mutesAnything(ms labels.Matchers) bool {
 		}
 	}
 	return true
+}
+
+// onEveryAlert are the labels that Prometheus gives every alert it sends. It
+// need not answer for a silence to be made.
+func (b *Backend) onEveryAlert(ctx context.Context) model.LabelSet {
+	c, err := b.prometheus()
+	if err != nil {
+		return nil
+	}
+	ctx, enough := context.WithTimeout(ctx, dialTimeout)
+	defer enough()
+	return externalLabels(ctx, c)
 }

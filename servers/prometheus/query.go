@@ -137,7 +137,7 @@ func newest(s *model.SampleStream) string {
 	return strings.Join(out, ", ")
 }
 
-func clock(t model.Time) string { return t.Time().UTC().Format("15:04:05.999") }
+func clock(t model.Time) string { return t.Time().UTC().Format("01-02 15:04:05.999") }
 
 func metricsOf(v model.Value) []model.Metric {
 	var out []model.Metric

@@ -40,7 +40,7 @@ type QueryRangeOut struct {
 	Same    string   `json:"same,omitempty" jsonschema:"labels that all series have"`
 	mcpkit.Left
 	Series mcpkit.Table `json:"series,omitzero" jsonschema:"one row per series; trend is from the first quarter's average to the last one's"`
-	Points mcpkit.Table `json:"points,omitzero" jsonschema:"where they fit: a row for each time a value changes, which holds until the next, and a column for each row of series"`
+	Points mcpkit.Table `json:"points,omitzero" jsonschema:"where they fit: a row for each time a value changes, which holds until the next, - where there is none, and a column for each row of series"`
 }
 
 // The budget of points.

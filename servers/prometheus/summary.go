@@ -25,17 +25,12 @@ var summaryColumns = []string{"points", "min", "max", "max_at", "avg", "last", "
 // show fills in a summary of each series, and its points where they fit.
 func (o *QueryRangeOut) show(m model.Matrix, e evaluation, r promv1.Range) {
 	o.Notes, o.Total = append(o.Notes, e.said...), e.total
-	cells, histograms, gaps := make([][]string, len(m)), false, 0
+	cells, histograms := make([][]string, len(m)), false
 	for i, s := range m {
 		cells[i] = summarise(s, r.Step)
 		histograms = histograms || len(s.Histograms) > 0
-		if samples := timeline(s); len(samples) > 1 && len(samples) < pointsOf(samples[len(samples)-1].at.Sub(samples[0].at), r.Step) {
-			gaps++
-		}
 	}
-	if gaps > 0 {
-		o.Notes = append(o.Notes, fmt.Sprintf("%d series have gaps", gaps))
-	}
+	o.Notes = append(o.Notes, absences(m, r)...)
 	if histograms {
 		o.Notes = append(o.Notes, "of native histograms, min, max, avg and trend are those of the average observation, sum/count")
 	}
@@ -46,9 +41,40 @@ func (o *QueryRangeOut) show(m model.Matrix, e evaluation, r promv1.Range) {
 	if len(m)*pointsOf(r.End.Sub(r.Start), r.Step) > maxCells {
 		return
 	}
-	if points := pointsTable(m); room(points) <= pointsRoom {
-		o.Points = points
+	points := pointsTable(m, r)
+	if room(points) > pointsRoom {
+		return
 	}
+	if o.Points = points; len(points.Rows) < pointsOf(r.End.Sub(r.Start), r.Step) {
+		o.Notes = append(o.Notes, "points has a row for each change, which holds until the next; - is no value")
+	}
+}
+
+// absences says of how many series some points are missing: between others, or
+// at the end.
+func absences(m model.Matrix, r promv1.Range) []string {
+	gaps, ended := 0, 0
+	for _, s := range m {
+		samples := timeline(s)
+		if len(samples) == 0 {
+			continue
+		}
+		first, last := samples[0].at, samples[len(samples)-1].at
+		if len(samples) < pointsOf(last.Sub(first), r.Step) {
+			gaps++
+		}
+		if last.Add(r.Step).Before(r.End) {
+			ended++
+		}
+	}
+	var out []string
+	if gaps > 0 {
+		out = append(out, fmt.Sprintf("gaps in %d of the %d series", gaps, len(m)))
+	}
+	if ended > 0 {
+		out = append(out, fmt.Sprintf("%d of the %d series ended before the range did", ended, len(m)))
+	}
+	return out
 }
 
 // sample is one point of a series.
@@ -155,34 +181,39 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
+// absent stands for a value that is not there.
+const absent = "-"
+
 // pointsTable has a column for each series, numbered as the rows of the
-// summary, and a row for each time at which one of them changes.
-func pointsTable(m model.Matrix) mcpkit.Table {
-	rows := map[time.Time][]string{}
+// summary, and a row for each time at which one of them changes, comes or goes.
+func pointsTable(m model.Matrix, r promv1.Range) mcpkit.Table {
+	rows := map[int64][]string{} // by milliseconds
 	t := mcpkit.Table{Columns: []string{"time"}, Rows: [][]string{}}
+	none := slices.Repeat([]string{absent}, len(m))
+	anchor := r.Start
 	for i, s := range m {
 		t.Columns = append(t.Columns, fmt.Sprintf("#%d", i+1))
 		for _, p := range timeline(s) {
-			if rows[p.at] == nil {
-				rows[p.at] = make([]string, len(m))
+			anchor = p.at // Prometheus rounds the start
+			if rows[p.at.UnixMilli()] == nil {
+				rows[p.at.UnixMilli()] = slices.Clone(none)
 			}
-			rows[p.at][i] = p.text
+			rows[p.at.UnixMilli()][i] = p.text
 		}
 	}
 	if len(m) == 1 {
 		t.Columns[1] = "value"
 	}
-	var times []time.Time
-	for at := range rows {
-		times = append(times, at)
-	}
-	slices.SortFunc(times, time.Time.Compare)
-	var before []string
-	for _, at := range times {
-		if !slices.Equal(rows[at], before) {
-			t.Rows = append(t.Rows, append([]string{stamp(at)}, rows[at]...))
+	before := none
+	for at := anchor.Add(-anchor.Sub(r.Start) / r.Step * r.Step); !at.After(r.End.Add(time.Millisecond)); at = at.Add(r.Step) {
+		row := rows[at.UnixMilli()]
+		if row == nil {
+			row = none
 		}
-		before = rows[at]
+		if !slices.Equal(row, before) {
+			t.Rows = append(t.Rows, append([]string{stamp(at)}, row...))
+		}
+		before = row
 	}
 	return t
 }

@@ -113,11 +113,10 @@ func unknownJob(job string, d discovery) error {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	text := fmt.Sprintf("no job %q has a target", job)
 	if near := mcpkit.Nearest(job, names); len(near) > 0 {
-		names = near
+		return mcpkit.Errorf(mcpkit.NotFound, "no job %q has a target; the nearest names are %s", job, strings.Join(near, ", "))
 	}
-	return mcpkit.Errorf(mcpkit.NotFound, "%s; jobs are %s", text, fewOf(names, 10))
+	return mcpkit.Errorf(mcpkit.NotFound, "no job %q has a target; jobs are %s", job, fewOf(names, 10))
 }
 
 func (t target) job() string { return cmp.Or(string(t.Labels[model.JobLabel]), t.ScrapePool) }

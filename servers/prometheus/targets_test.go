@@ -34,7 +34,7 @@ func TestTargets(t *testing.T) {
 
 func TestTargetsRefusals(t *testing.T) {
 	s := reading(t)
-	requireRefused(t, s, "prometheus_targets", map[string]any{"job": "exportr"}, `not_found: no job "exportr" has a target; jobs are exporter`)
+	requireRefused(t, s, "prometheus_targets", map[string]any{"job": "exportr"}, `not_found: no job "exportr" has a target; the nearest names are exporter`)
 	requireRefused(t, s, "prometheus_targets", map[string]any{"state": "dead"}, "invalid")
 	requireDenied(t, "prometheus_targets", nil)
 	requireRefused(t, refusing(t, http.StatusServiceUnavailable), "prometheus_targets", nil, "unavailable: Prometheus could not list the targets")
