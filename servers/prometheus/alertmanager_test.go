@@ -159,6 +159,7 @@ func TestAlertmanagerUnderAPathAndPrometheusCredentials(t *testing.T) {
 }
 
 func TestAlertmanagerThatWantsAPassword(t *testing.T) {
+	t.Parallel()
 	s, err := monitoring.Start(t.Context(), monitoring.Options{Protected: true})
 	require.NoError(t, err)
 	defer s.Stop()

@@ -107,6 +107,7 @@ func TestTLSWithACertificateAuthority(t *testing.T) {
 }
 
 func TestProtectedPrometheus(t *testing.T) {
+	t.Parallel()
 	p, err := monitoring.Start(context.Background(), monitoring.Options{Protected: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Stop()) })

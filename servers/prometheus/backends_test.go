@@ -36,6 +36,7 @@ func TestAnOrdinaryQueryIsOneRequest(t *testing.T) {
 // Thanos and Mimir serve the query API and less of the rest, and may ignore
 // the limit parameter.
 func TestAnotherQueryEndpoint(t *testing.T) {
+	t.Parallel()
 	g := newGateway(t, lacks("/api/v1/metadata", "/api/v1/format_query", "/api/v1/status"))
 	g.Start()
 	s := serve(t, g.backend(""), mcpkit.AccessRead, nil)
@@ -66,6 +67,7 @@ func TestAnotherQueryEndpoint(t *testing.T) {
 }
 
 func TestABackendThatGivesUpIsExplained(t *testing.T) {
+	t.Parallel()
 	g := newGateway(t, func(w http.ResponseWriter, _ *http.Request, form url.Values) bool {
 		if form.Get("query") != "sum(testbed_session_seconds)" {
 			return true
@@ -130,6 +132,7 @@ func deaf(t testing.TB) string {
 }
 
 func TestABlackHoleHoldsUpNothingButTheCall(t *testing.T) {
+	t.Parallel()
 	b := New(Config{Prometheus: Endpoint{URL: "http://" + deaf(t)}})
 	began := time.Now()
 	s := serve(t, b, mcpkit.AccessRead, nil)

@@ -47,6 +47,7 @@ func connect(t testing.TB, s *served.Server) *mcptest.Session {
 }
 
 func TestBinaryIsSmallAndIdlesSmall(t *testing.T) {
+	t.Parallel()
 	info, err := os.Stat(builtBinary(t))
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(maxBinaryBytes))
@@ -60,24 +61,35 @@ func TestBinaryIsSmallAndIdlesSmall(t *testing.T) {
 }
 
 func TestBinaryStaysSmallOverLargeAnswers(t *testing.T) {
+	t.Parallel()
+	type call struct {
+		tool string
+		args map[string]any
+	}
 	ignoring := newGateway(t, lacks()) // the limit parameter
 	ignoring.Start()
-	for name, url := range map[string]string{"Prometheus": stack().Prometheus, "a backend that ignores limit": ignoring.URL} {
+	every := map[string]any{"query": `{__name__=~".+"}`, "start": "90d", "limit": 100}
+	for name, of := range map[string]struct {
+		url   string
+		calls []call
+	}{
+		"Prometheus": {stack().Prometheus, []call{
+			{"prometheus_query", map[string]any{"query": "testbed_session_seconds", "limit": 1000}},
+			{"prometheus_query_range", every},
+			{"prometheus_query_range", map[string]any{"query": "testbed_session_seconds", "start": "1m", "step": "1s", "limit": 100}},
+		}},
+		"a backend that ignores limit": {ignoring.URL, []call{
+			{"prometheus_query", map[string]any{"query": `{__name__=~".+"}`, "limit": 1000}},
+			{"prometheus_query_range", every},
+			{"prometheus_series", map[string]any{"match": []string{`{__name__=~".+"}`}, "limit": 1000}},
+			{"prometheus_label_values", map[string]any{"label": "user", "limit": 1000}},
+		}},
+	} {
 		t.Run(name, func(t *testing.T) {
-			p := start(t, "--prometheus-url", url)
+			t.Parallel()
+			p := start(t, "--prometheus-url", of.url)
 			s := connect(t, p)
-			for _, call := range []struct {
-				tool string
-				args map[string]any
-			}{
-				{"prometheus_query", map[string]any{"query": "testbed_session_seconds", "limit": 1000}},
-				{"prometheus_query", map[string]any{"query": `{__name__=~".+"}`, "limit": 1000}},
-				{"prometheus_query_range", map[string]any{"query": "testbed_session_seconds", "start": "90d", "limit": 100}},
-				{"prometheus_query_range", map[string]any{"query": `{__name__=~".+"}`, "start": "90d", "limit": 100}},
-				{"prometheus_query_range", map[string]any{"query": "testbed_session_seconds", "start": "1m", "step": "1s", "limit": 100}},
-				{"prometheus_series", map[string]any{"match": []string{`{__name__=~".+"}`}, "limit": 1000}},
-				{"prometheus_label_values", map[string]any{"label": "user", "limit": 1000}},
-			} {
+			for _, call := range of.calls {
 				a := s.Call(call.tool, call.args)
 				require.False(t, a.IsError, a.Text)
 				require.LessOrEqual(t, a.Bytes, mcpkit.DefaultMaxResultBytes, call.tool)
@@ -92,6 +104,7 @@ func TestBinaryStaysSmallOverLargeAnswers(t *testing.T) {
 }
 
 func TestBinaryTellsNoSecret(t *testing.T) {
+	t.Parallel()
 	g := demanding(t, "Authorization", "Basic dXNlcjpodXNoLWh1c2g=")
 	g.Start()
 	for _, password := range []string{"hush-hush", "wrong-hush-hush"} {
@@ -106,6 +119,7 @@ func TestBinaryTellsNoSecret(t *testing.T) {
 }
 
 func TestBinaryCommandLine(t *testing.T) {
+	t.Parallel()
 	run := func(args ...string) (string, int) {
 		cmd := exec.Command(builtBinary(t), args...)
 		out, _ := cmd.CombinedOutput() // the exit code is asserted on
@@ -131,6 +145,7 @@ func TestBinaryCommandLine(t *testing.T) {
 // A black hole in the way must not be felt before a tool is called, nor after
 // the dial's time.
 func TestBinaryIsNotHeldUpByABlackHole(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--prometheus-url=http://"+deaf(t))
 	began := time.Now()
 	s := connect(t, p)
@@ -141,6 +156,7 @@ func TestBinaryIsNotHeldUpByABlackHole(t *testing.T) {
 }
 
 func TestBinaryServesKagentNames(t *testing.T) {
+	t.Parallel()
 	s := connect(t, start(t, "--prometheus-url", stack().Prometheus, "--names=kagent"))
 	list, err := s.ListTools(t.Context(), nil)
 	require.NoError(t, err)

@@ -42,6 +42,7 @@ func TestListFilter(t *testing.T) {
 }
 
 func TestBoundedBodyStopsAHugeAnswer(t *testing.T) {
+	t.Parallel()
 	huge := func() io.ReadCloser {
 		line := strings.Repeat(`"0123456789",`, 1000)
 		return io.NopCloser(io.MultiReader(strings.NewReader(`{"data":[`), strings.NewReader(strings.Repeat(line, 2000))))

@@ -328,7 +328,9 @@ func (r *alertReport) deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, err := r.b.heldAlerts(ctx, amlabels.Matchers{byName})
+	asking, enough := context.WithTimeout(ctx, dialTimeout) // the rest of the answer stands without it
+	defer enough()
+	held, err := r.b.heldAlerts(asking, amlabels.Matchers{byName})
 	if err != nil {
 		r.skip("what Alertmanager does with it", err)
 		return ctx.Err()
@@ -347,7 +349,7 @@ func (r *alertReport) judgeHeld(held []heldAlert) {
 		if row.State != firing {
 			continue
 		}
-		at := slices.IndexFunc(held, func(h heldAlert) bool { return includes(h.labels, row.Labels) })
+		at := slices.IndexFunc(held, func(h heldAlert) bool { return has(h.labels, row.Labels) }) // and the external ones
 		if at < 0 {
 			missing++
 			r.rows[i].held = "not there"
@@ -367,17 +369,6 @@ func (r *alertReport) judgeHeld(held []heldAlert) {
 	if missing > 0 {
 		r.out.Delivery = append(r.out.Delivery, "what is not there was dropped or changed by alert_relabel_configs, could not be sent (see prometheus_notifications_errors_total), or has only just begun")
 	}
-}
-
-// includes reports whether labels has all of wanted; Prometheus adds its
-// external labels to what it sends.
-func includes(labels, wanted model.LabelSet) bool {
-	for name, value := range wanted {
-		if labels[name] != value {
-			return false
-		}
-	}
-	return true
 }
 
 // treatment is what Alertmanager does with an alert.

@@ -16,6 +16,7 @@ func explain(t testing.TB, s *mcptest.Session, expr string) (out ExplainQueryOut
 }
 
 func TestExplainQuery(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	var out ExplainQueryOut
 	within(t, time.Minute, "scrapes a second apart", func() bool {

@@ -103,6 +103,8 @@ func (b *Backend) ruled(ctx context.Context, wanted model.LabelSet) []heldAlert 
 	if err != nil || wanted[model.AlertNameLabel] == "" {
 		return nil
 	}
+	ctx, enough := context.WithTimeout(ctx, dialTimeout)
+	defer enough()
 	all, err := c.Rules(ctx, nil)
 	if err != nil {
 		return nil

@@ -94,6 +94,7 @@ receivers: [{name: top}, {name: legacy}, {name: legacy-re}, {name: not-one}, {na
 `
 
 func TestExplainRouteAgreesWithAlertmanagerInAThicket(t *testing.T) {
+	t.Parallel()
 	s, err := monitoring.Start(t.Context(), monitoring.Options{AlertmanagerConfig: thicket})
 	require.NoError(t, err)
 	defer s.Stop()

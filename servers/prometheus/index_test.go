@@ -64,6 +64,7 @@ func TestLabelValues(t *testing.T) {
 }
 
 func TestSeries(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	list := func(args map[string]any) (out SeriesOut) {
 		s.Call("prometheus_series", args).Into(t, &out)

@@ -28,6 +28,7 @@ func epoch(offset time.Duration) string {
 }
 
 func TestQueryRange(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	release := -6 * time.Hour
 	out := askRange(t, s, "shop_latency_seconds", "start", epoch(release-2*time.Hour), "end", epoch(release+2*time.Hour))
@@ -86,6 +87,7 @@ func TestQueryRange(t *testing.T) {
 }
 
 func TestQueryRangeKeepsToItsBudgets(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	out := askRange(t, s, "shop_visitors", "start", "90d", "step", "1m")
 	require.Contains(t, out.Notes[0], "a step of 1m gives 129601 points a series; the step is 3h instead, for 1000 at most")

@@ -63,6 +63,7 @@ func TestQuery(t *testing.T) {
 }
 
 func TestQueryTruncated(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	a := s.Call("prometheus_query", map[string]any{"query": "testbed_session_seconds", "limit": 3})
 	var out QueryOut
@@ -86,6 +87,7 @@ func TestQueryTruncated(t *testing.T) {
 }
 
 func TestQueryTooCostly(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	out := ask(t, s, `sum(rate({__name__=~".+"}[90d]))`)
 	require.Regexp(t, `^not run: it would read up to 1\d.* billion samples, and more than 50 million are too much$`, out.Notes[0])

@@ -76,6 +76,7 @@ Accept to make this change`, no.Asked[0])
 }
 
 func TestReloadWhereItIsNotAllowed(t *testing.T) {
+	t.Parallel()
 	s, err := monitoring.Start(t.Context(), monitoring.Options{PrometheusArgs: []string{"--no-web.enable-lifecycle"}})
 	require.NoError(t, err)
 	defer s.Stop()
