@@ -234,6 +234,24 @@ func TestAlertmanagerIsAskedNoLongerThanTheCaller(t *testing.T) {
 	<-ended
 }
 
+// What Prometheus knows of an alert is told though Alertmanager never answers.
+func TestExplainAlertDoesNotWaitForAlertmanager(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-done:
+		}
+	}))
+	defer stuck.Close()
+	defer close(done)
+	var out ExplainAlertOut
+	serve(t, at(stuck.URL), mcpkit.AccessRead, nil).Call("prometheus_explain_alert", map[string]any{"name": "CoreDown"}).Into(t, &out)
+	require.Contains(t, out.State[0], "firing: 1 series")
+	require.Equal(t, []string{"what Alertmanager does with it: unavailable: Alertmanager did not list the alerts in time; try again"}, out.NotLooked)
+}
+
 func TestAlertmanagerThatSaysTooMuch(t *testing.T) {
 	huge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -69,7 +69,7 @@ func TestAnotherQueryEndpoint(t *testing.T) {
 func TestABackendThatGivesUpIsExplained(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, func(w http.ResponseWriter, _ *http.Request, form url.Values) bool {
-		if form.Get("query") != "sum(testbed_session_seconds)" {
+		if q := form.Get("query"); q != "sum(testbed_session_seconds)" && q != "count_over_time(vector(1)[60d:100ms])" {
 			return true
 		}
 		w.WriteHeader(http.StatusUnprocessableEntity)
@@ -83,6 +83,9 @@ func TestABackendThatGivesUpIsExplained(t *testing.T) {
 	require.Equal(t, "testbed_session_seconds: 20000 series, up to 1 samples of each", out.Notes[1])
 	require.Equal(t, []string{`testbed_session_seconds{shard="shard-00"}: one of 20 values of shard`}, out.Instead)
 	require.Contains(t, askRange(t, s, "sum(testbed_session_seconds)").Notes[0], "Prometheus gave up on it")
+	out = ask(t, s, "count_over_time(vector(1)[60d:100ms])") // reads no series at all
+	require.Equal(t, []string{"Prometheus gave up on it (execution: query processing would load too many samples into memory in query execution)"}, out.Notes)
+	require.Equal(t, []string{"count_over_time(vector(1)[1d:100ms]): windows of 1d at most"}, out.Instead)
 }
 
 func TestCancellingACallCancelsTheRequest(t *testing.T) {

@@ -42,16 +42,22 @@ func (b *Backend) tooCostly(ctx context.Context, expr parser.Expr, c cost, at ti
 	}
 	what := "not run: it would read up to " + count(c.samples()) + " samples, and more than " + count(maxSamples) + " are too much"
 	if err != nil {
-		what = fmt.Sprintf("Prometheus gave up on it (%v); it reads up to %s samples", errors.Unwrap(err), count(c.samples()))
+		what = fmt.Sprintf("Prometheus gave up on it (%v)", errors.Unwrap(err))
+		if len(c.selections) > 0 {
+			what += fmt.Sprintf("; it reads up to %s samples", count(c.samples()))
+		}
 	}
 	notes = append([]string{what}, c.lines()...)
-	worst := c.worst()
 	if c.evaluations > 1 {
 		instead = append(instead, "a shorter range or a longer step: the cost grows with their ratio")
 	}
 	if shorter, window := b.shorterWindows(expr, c); shorter != "" {
 		instead = append(instead, fmt.Sprintf("%s: windows of %s at most", shorter, span(window)))
 	}
+	if len(c.selections) == 0 { // what costs are the steps of its subqueries
+		return notes, instead, nil
+	}
+	worst := c.worst()
 	if worst.name == "" {
 		metrics := b.largestMetrics(ctx, worst, at)
 		notes = append(notes, metrics...)
@@ -61,7 +67,7 @@ func (b *Backend) tooCostly(ctx context.Context, expr parser.Expr, c cost, at ti
 	return notes, append(instead, b.fewerSeries(ctx, worst, at)...), nil
 }
 
-// worst is the selector that costs most.
+// worst is the selector that costs most, of at least one.
 func (c cost) worst() selection {
 	at, most := 0, -1.0
 	for i, s := range c.selections {

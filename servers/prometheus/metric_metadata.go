@@ -31,7 +31,7 @@ const maxHelp = 120
 func (b *Backend) metricMetadata(ctx context.Context, in MetricMetadataIn) (Page, error) {
 	var told map[string][]promv1.Metadata
 	var names [][]string
-	var notes []string
+	var notes, said []string
 	now := b.now()
 	err := mcpkit.Together(ctx, maxRequests,
 		func(ctx context.Context) (err error) {
@@ -43,7 +43,7 @@ func (b *Backend) metricMetadata(ctx context.Context, in MetricMetadataIn) (Page
 			return err
 		},
 		func(ctx context.Context) (err error) {
-			names, _, err = b.metricNames(ctx, nil, now.Add(-lookback), now)
+			names, said, err = b.metricNames(ctx, nil, now.Add(-lookback), now)
 			return err
 		})
 	if err != nil {
@@ -53,7 +53,7 @@ func (b *Backend) metricMetadata(ctx context.Context, in MetricMetadataIn) (Page
 	search := in.Paging
 	search.Search = "" // it has been searched, help texts included
 	out := page([]string{"metric", "type", "unit", "help"}, rows, search)
-	if out.Notes = notes; out.Total == 0 && in.Search != "" {
+	if out.Notes = append(notes, said...); out.Total == 0 && in.Search != "" {
 		out.Notes = append(out.Notes, "no metric has these words"+nearest(in.Search, wordsOf(names)))
 	}
 	return out, nil
