@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -36,6 +38,30 @@ type Error struct {
 func Errorf(k Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Kind: k, Text: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Wrap returns an *Error of the given kind with a text of its own: what err
+// says is for the log.
+func Wrap(k Kind, err error, format string, args ...any) *Error {
+	return &Error{Kind: k, Text: fmt.Sprintf(format, args...), Err: err}
+}
+
+// Unreachable says what kept a request from a backend, such as "the API
+// server", as an *Error of kind Unavailable. doing is what was asked of it,
+// such as "list pods". What does not come from the network stays unclassified.
+func Unreachable(err error, doing, backend string) error {
+	var dns *net.DNSError
+	var dial *net.OpError
+	var request *url.Error
+	switch {
+	case errors.As(err, &dns):
+		return Wrap(Unavailable, err, "cannot %s: %s's name %s does not resolve", doing, backend, dns.Name)
+	case errors.As(err, &dial):
+		return Wrap(Unavailable, err, "cannot %s: %s cannot be reached (%v)", doing, backend, dial.Err)
+	case errors.As(err, &request):
+		return Wrap(Unavailable, err, "cannot %s: %s cannot be reached (%v)", doing, backend, request.Err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 func (e *Error) Error() string { return string(e.Kind) + ": " + e.Text }

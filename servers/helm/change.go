@@ -277,7 +277,7 @@ func (b *Backend) takeBack(ctx context.Context, failed *run, err error) error {
 	case w.op == installing:
 		undo, planErr = b.planUninstall(ctx, UninstallIn{Release: w.Release})
 	case w.before.Info.Status != release.StatusDeployed && w.before.Info.Status != release.StatusSuperseded:
-		return wrap(known.Kind, err, "%s\nThere is no deployed revision to go back to", known.Text)
+		return mcpkit.Wrap(known.Kind, err, "%s\nThere is no deployed revision to go back to", known.Text)
 	default:
 		undo, planErr = b.planRollback(ctx, RollbackIn{Release: w.Release, Revision: w.before.Version})
 		done = fmt.Sprintf("rolled back to revision %d", w.before.Version)
@@ -286,7 +286,7 @@ func (b *Backend) takeBack(ctx context.Context, failed *run, err error) error {
 		_, planErr = b.carryOut(ctx, undo)
 	}
 	if planErr != nil {
-		return wrap(known.Kind, err, "%s\nTaking it back failed too: %s", known.Text, said(planErr))
+		return mcpkit.Wrap(known.Kind, err, "%s\nTaking it back failed too: %s", known.Text, said(planErr))
 	}
-	return wrap(known.Kind, err, "%s\nSince then it was %s, as rollback_on_failure asks", known.Text, done)
+	return mcpkit.Wrap(known.Kind, err, "%s\nSince then it was %s, as rollback_on_failure asks", known.Text, done)
 }

@@ -3,9 +3,6 @@ package helm
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -23,37 +20,17 @@ func translate(err error, doing string) error {
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, driver.ErrReleaseNotFound), apierrors.IsNotFound(err):
-		return wrap(mcpkit.NotFound, err, "cannot %s: %v", doing, err)
+		return mcpkit.Wrap(mcpkit.NotFound, err, "cannot %s: %v", doing, err)
 	case apierrors.IsForbidden(err):
-		return wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
 	case apierrors.IsUnauthorized(err):
-		return wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
+		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return wrap(mcpkit.Conflict, err, "cannot %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Conflict, err, "cannot %s: %s", doing, reason(err))
 	case errors.Is(err, context.DeadlineExceeded):
-		return wrap(mcpkit.Unavailable, err, "the API server did not %s in time; ask for less, or try again", doing)
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server did not %s in time; ask for less, or try again", doing)
 	}
-	return unreachable(err, doing)
-}
-
-// unreachable classes what went wrong before the API server could answer.
-func unreachable(err error, doing string) error {
-	var dial *net.OpError
-	var dns *net.DNSError
-	var request *url.Error
-	switch {
-	case errors.As(err, &dns):
-		return wrap(mcpkit.Unavailable, err, "cannot %s: the API server's name %s does not resolve", doing, dns.Name)
-	case errors.As(err, &dial):
-		return wrap(mcpkit.Unavailable, err, "cannot %s: the API server cannot be reached (%v)", doing, dial.Err)
-	case errors.As(err, &request):
-		return wrap(mcpkit.Unavailable, err, "cannot %s: the API server cannot be reached (%v)", doing, request.Err)
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
-
-func wrap(kind mcpkit.Kind, err error, format string, args ...any) error {
-	return &mcpkit.Error{Kind: kind, Text: fmt.Sprintf(format, args...), Err: err}
+	return mcpkit.Unreachable(err, doing, "the API server")
 }
 
 // reason is the API server's own message.

@@ -237,11 +237,11 @@ func (w *write) notRendered(err error) error {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "chart requires kubeVersion"):
-		return wrap(mcpkit.Invalid, err, "cannot %s: %s. Another version of the chart may fit", w.what(), text)
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: %s. Another version of the chart may fit", w.what(), text)
 	case unservedIn(err) != "":
-		return wrap(mcpkit.Invalid, err, "cannot %s: the cluster does not serve types that the chart makes (%s). Their CRDs must be installed first", w.what(), unservedIn(err))
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: the cluster does not serve types that the chart makes (%s). Their CRDs must be installed first", w.what(), unservedIn(err))
 	case strings.Contains(text, "error validating"), strings.Contains(text, "strict decoding"):
-		return wrap(mcpkit.Invalid, err, "cannot %s: the chart makes an object that does not fit its type: %s", w.what(), lastOf(text))
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: the chart makes an object that does not fit its type: %s", w.what(), lastOf(text))
 	case errors.As(err, new(apierrors.APIStatus)), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return translate(err, w.what())
 	}

@@ -134,7 +134,7 @@ func (b *Backend) rehearse(ctx context.Context, cfg *action.Configuration, of Re
 	c := cfg.KubeClient.(*kube.Client)
 	current, err := objectsOf(c, before)
 	if types := unservedIn(err); types != "" {
-		return nil, wrap(mcpkit.Invalid, err, "cannot go on: the present revision states types that the cluster does not serve any more (%s), and Helm gives up on those. Have a person bring their CRDs back", types)
+		return nil, mcpkit.Wrap(mcpkit.Invalid, err, "cannot go on: the present revision states types that the cluster does not serve any more (%s), and Helm gives up on those. Have a person bring their CRDs back", types)
 	}
 	if err != nil {
 		return nil, translate(err, "read the objects of the present revision")

@@ -133,9 +133,9 @@ func (r *run) stopped() error {
 		during = " while " + r.doing
 	}
 	if errors.Is(r.call.Err(), context.Canceled) {
-		return wrap(mcpkit.Unavailable, errStopped, "cancelled by the caller%s", during)
+		return mcpkit.Wrap(mcpkit.Unavailable, errStopped, "cancelled by the caller%s", during)
 	}
-	return wrap(mcpkit.Unavailable, errStopped, "not done within %s%s", r.limit.Round(time.Second/10), during)
+	return mcpkit.Wrap(mcpkit.Unavailable, errStopped, "not done within %s%s", r.limit.Round(time.Second/10), during)
 }
 
 // settle records the release as failed where Helm has left it in the middle of

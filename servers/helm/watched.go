@@ -126,7 +126,7 @@ func (w *watched) nameOf(info *resource.Info) string { return nameOf(info, w.r.w
 
 func (w *watched) refused(verb, object string, err error) error {
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		return wrap(mcpkit.Invalid, err, "cannot %s %s: %s", verb, object, reason(err))
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s %s: %s", verb, object, reason(err))
 	}
 	return translate(err, verb+" "+object)
 }

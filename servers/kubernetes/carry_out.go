@@ -82,7 +82,7 @@ func (b *Backend) execute(ctx context.Context, p planned) (*unstructured.Unstruc
 			return after, nil
 		}
 		if _, answered := errors.AsType[*apierrors.StatusError](err); !answered {
-			return nil, wrap(mcpkit.Unavailable, err, "the answer to %s %s got lost, so whether it was done is not known; look before you try again", p.action, p)
+			return nil, mcpkit.Wrap(mcpkit.Unavailable, err, "the answer to %s %s got lost, so whether it was done is not known; look before you try again", p.action, p)
 		}
 		if !movedOn(err) || p.before == nil || try == retries {
 			return nil, translateWrite(err, p.change)
@@ -170,13 +170,13 @@ func listed(names []string) string {
 func translateWrite(err error, ch change) error {
 	doing := string(ch.action) + " " + ch.String()
 	if owned := fieldConflicts(err); len(owned) > 0 {
-		return wrap(mcpkit.Conflict, err, "cannot %s: these fields belong to other managers:\n- %s\nLeave them out of the manifest, or take them over with force_conflicts if the person wants that", doing, strings.Join(owned, "\n- "))
+		return mcpkit.Wrap(mcpkit.Conflict, err, "cannot %s: these fields belong to other managers:\n- %s\nLeave them out of the manifest, or take them over with force_conflicts if the person wants that", doing, strings.Join(owned, "\n- "))
 	}
 	if untyped := "failed to create typed patch object"; apierrors.IsInternalError(err) && strings.Contains(reason(err), untyped) {
-		return wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err)) // the API server calls this its own fault
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err)) // the API server calls this its own fault
 	}
 	if apierrors.IsAlreadyExists(err) {
-		return wrap(mcpkit.Conflict, err, "%s exists already; change it with k8s_apply_manifest or k8s_patch_resource", ch)
+		return mcpkit.Wrap(mcpkit.Conflict, err, "%s exists already; change it with k8s_apply_manifest or k8s_patch_resource", ch)
 	}
 	return translate(err, doing)
 }

@@ -58,7 +58,7 @@ func (b *Backend) drain(ctx context.Context, in DrainNodeIn, p mcpkit.Plan) (Dra
 		if !ok {
 			return DrainNodeOut{}, err
 		}
-		return DrainNodeOut{}, wrap(known.Kind, err, "%s\n%s", known.Text, d.progress())
+		return DrainNodeOut{}, mcpkit.Wrap(known.Kind, err, "%s\n%s", known.Text, d.progress())
 	}
 	return d.answer(p.Diff == ""), nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -23,57 +21,42 @@ func translate(err error, doing string) error {
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), `" cannot `):
-		return wrap(mcpkit.Denied, err, "the cluster's own rules refuse to %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's own rules refuse to %s: %s", doing, reason(err))
 	case apierrors.IsForbidden(err):
-		return wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
 	case apierrors.IsUnauthorized(err):
-		return wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
+		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
 	case apierrors.IsNotFound(err):
-		return wrap(mcpkit.NotFound, err, "cannot %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.NotFound, err, "cannot %s: %s", doing, reason(err))
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return wrap(mcpkit.Conflict, err, "cannot %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Conflict, err, "cannot %s: %s", doing, reason(err))
 	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
-		return wrap(mcpkit.Invalid, err, "the continue token has expired; ask again without it")
+		return mcpkit.Wrap(mcpkit.Invalid, err, "the continue token has expired; ask again without it")
 	case apierrors.IsRequestEntityTooLargeError(err):
-		return wrap(mcpkit.TooLarge, err, "cannot %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.TooLarge, err, "cannot %s: %s", doing, reason(err))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err), apierrors.IsNotAcceptable(err), apierrors.IsUnsupportedMediaType(err):
-		return wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err))
 	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsInternalError(err):
-		return wrap(mcpkit.Unavailable, err, "the API server could not %s: %s; try again in a moment", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server could not %s: %s; try again in a moment", doing, reason(err))
 	case errors.Is(err, context.DeadlineExceeded):
-		return wrap(mcpkit.Unavailable, err, "the API server did not %s in time; ask for less, or try again", doing)
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server did not %s in time; ask for less, or try again", doing)
 	}
 	return unreachable(err, doing)
 }
 
 // unreachable classes what went wrong before the API server could answer.
 func unreachable(err error, doing string) error {
-	var dial *net.OpError
-	var dns *net.DNSError
-	var request *url.Error
-	switch {
-	case errors.As(err, &dns):
-		return wrap(mcpkit.Unavailable, err, "cannot %s: the API server's name %s does not resolve", doing, dns.Name)
-	case errors.As(err, &dial):
-		return wrap(mcpkit.Unavailable, err, "cannot %s: the API server cannot be reached (%v)", doing, dial.Err)
-	case errors.As(err, &request):
-		return wrap(mcpkit.Unavailable, err, "cannot %s: the API server cannot be reached (%v)", doing, request.Err)
-	}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return wrap(mcpkit.Unavailable, err, "the API server could not %s: %s", doing, reason(err))
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server could not %s: %s", doing, reason(err))
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return mcpkit.Unreachable(err, doing, "the API server")
 }
 
 // isKind reports whether err is an answer of that kind.
 func isKind(err error, k mcpkit.Kind) bool {
 	var known *mcpkit.Error
 	return errors.As(err, &known) && known.Kind == k
-}
-
-func wrap(kind mcpkit.Kind, err error, format string, args ...any) error {
-	return &mcpkit.Error{Kind: kind, Text: fmt.Sprintf(format, args...), Err: err}
 }
 
 // reason is the API server's own message, with each field cause on its line.

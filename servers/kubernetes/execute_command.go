@@ -243,15 +243,15 @@ func execFailed(err error, to execTarget, program string) error {
 	said := err.Error()
 	for _, missing := range []string{"executable file not found", "no such file or directory"} {
 		if strings.Contains(said, missing) {
-			return wrap(mcpkit.NotFound, err, "%s has no program %q; its image may hold no shell or tools at all", to, program)
+			return mcpkit.Wrap(mcpkit.NotFound, err, "%s has no program %q; its image may hold no shell or tools at all", to, program)
 		}
 	}
 	if strings.Contains(said, "permission denied") {
-		return wrap(mcpkit.Invalid, err, "%q cannot be run in %s: permission denied (not executable, or not for the container's user)", program, to)
+		return mcpkit.Wrap(mcpkit.Invalid, err, "%q cannot be run in %s: permission denied (not executable, or not for the container's user)", program, to)
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) && strings.Contains(said, "exec failed") {
-		return wrap(mcpkit.Invalid, err, "%q cannot be run in %s: %s", program, to, said)
+		return mcpkit.Wrap(mcpkit.Invalid, err, "%q cannot be run in %s: %s", program, to, said)
 	}
 	return translate(err, "run a command in "+to.String())
 }

@@ -60,7 +60,7 @@ func (b *Backend) planPatchOf(ctx context.Context, in PatchResourceIn, subresour
 		return plan, mcpkit.Errorf(mcpkit.Invalid, "%s have no %s of their own; use k8s_patch_resource", ch.t, subresource)
 	}
 	if ch.patchType == types.JSONPatchType && apierrors.IsInvalid(err) && strings.HasSuffix(err.Error(), genericRefusal) {
-		return plan, wrap(mcpkit.Invalid, err, "the operations do not fit %s: a test fails, or a path they remove, replace or test is not there", ch)
+		return plan, mcpkit.Wrap(mcpkit.Invalid, err, "the operations do not fit %s: a test fails, or a path they remove, replace or test is not there", ch)
 	}
 	if !apierrors.IsUnsupportedMediaType(err) {
 		return plan, err

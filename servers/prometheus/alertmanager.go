@@ -175,15 +175,15 @@ func translateAlertmanager(err error, doing string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &known) && known.Kind == mcpkit.TooLarge:
-		return wrap(mcpkit.TooLarge, err, "Alertmanager has more to say than can be read when asked to %s; alertmanager_alerts with matchers asks for less", doing)
+		return mcpkit.Wrap(mcpkit.TooLarge, err, "Alertmanager has more to say than can be read when asked to %s; alertmanager_alerts with matchers asks for less", doing)
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
-		return wrap(mcpkit.Unavailable, err, "Alertmanager did not %s in time; try again", doing)
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "Alertmanager did not %s in time; try again", doing)
 	case errors.As(err, &answered):
 		return alertmanagerAnswer(err, answered.IsCode, doing)
 	case strings.Contains(err.Error(), "is not supported by the"): // what the client says of a body that is not JSON
-		return wrap(mcpkit.Unavailable, err, "cannot %s: what answers at --alertmanager-url is not Alertmanager's API v2. A person must check the URL", doing)
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "cannot %s: what answers at --alertmanager-url is not Alertmanager's API v2. A person must check the URL", doing)
 	}
 	return unreachable(err, doing, "Alertmanager")
 }
@@ -197,18 +197,18 @@ func alertmanagerAnswer(err error, is func(int) bool, doing string) error {
 	}
 	switch {
 	case is(http.StatusUnauthorized), is(http.StatusForbidden):
-		return wrap(mcpkit.Denied, err, "Alertmanager refuses this server's credentials when asked to %s. A person must give it others with --alertmanager-http-config", doing)
+		return mcpkit.Wrap(mcpkit.Denied, err, "Alertmanager refuses this server's credentials when asked to %s. A person must give it others with --alertmanager-http-config", doing)
 	case is(http.StatusNotFound):
-		return wrap(mcpkit.NotFound, err, "there is no Alertmanager API v2 at --alertmanager-url, so it cannot %s; Mimir serves it under the path /alertmanager", doing)
+		return mcpkit.Wrap(mcpkit.NotFound, err, "there is no Alertmanager API v2 at --alertmanager-url, so it cannot %s; Mimir serves it under the path /alertmanager", doing)
 	case is(http.StatusBadRequest), is(http.StatusUnprocessableEntity):
-		return wrap(mcpkit.Invalid, err, "Alertmanager cannot %s: %s", doing, cmp.Or(said, "it does not understand the request"))
+		return mcpkit.Wrap(mcpkit.Invalid, err, "Alertmanager cannot %s: %s", doing, cmp.Or(said, "it does not understand the request"))
 	}
 	if said == "" {
 		if other, ok := errors.AsType[*runtime.APIError](err); ok {
 			said = fmt.Sprintf("it answers %d %s", other.Code, http.StatusText(other.Code))
 		}
 	}
-	return wrap(mcpkit.Unavailable, err, "Alertmanager could not %s: %s; try again in a moment", doing, cmp.Or(said, "it failed"))
+	return mcpkit.Wrap(mcpkit.Unavailable, err, "Alertmanager could not %s: %s; try again in a moment", doing, cmp.Or(said, "it failed"))
 }
 
 // receiverNames lists every receiver of the configuration.

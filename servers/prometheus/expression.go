@@ -33,7 +33,7 @@ func (b *Backend) parse(expr string) (parser.Expr, error) {
 	}
 	parsed, err := b.parser.ParseExpr(expr)
 	if err != nil {
-		return nil, wrap(mcpkit.Invalid, err, "not PromQL: %s%s", complaint(expr, err), hint(expr, err))
+		return nil, mcpkit.Wrap(mcpkit.Invalid, err, "not PromQL: %s%s", complaint(expr, err), hint(expr, err))
 	}
 	return parsed, nil
 }

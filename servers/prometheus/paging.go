@@ -53,7 +53,7 @@ func limits(p mcpkit.Properties) {
 func (b *Backend) selectors(s Scope) (match []string, from, to time.Time, err error) {
 	for _, m := range s.Match {
 		if _, err := b.parser.ParseMetricSelector(m); err != nil {
-			return nil, from, to, wrap(mcpkit.Invalid, err, `match is not a selector such as up{job="web"}: %s%s`, complaint(m, err), hint(m, err))
+			return nil, from, to, mcpkit.Wrap(mcpkit.Invalid, err, `match is not a selector such as up{job="web"}: %s%s`, complaint(m, err), hint(m, err))
 		}
 	}
 	to = b.moment(s.End)

@@ -96,7 +96,7 @@ func (b *Backend) loaded(ctx context.Context) (*loaded, error) {
 }
 
 func noLifecycle(cause error) error {
-	return wrap(mcpkit.Denied, cause, "this Prometheus does not reload on request: its lifecycle API is not enabled. A person must start it with --web.enable-lifecycle, or send its process SIGHUP")
+	return mcpkit.Wrap(mcpkit.Denied, cause, "this Prometheus does not reload on request: its lifecycle API is not enabled. A person must start it with --web.enable-lifecycle, or send its process SIGHUP")
 }
 
 // configParts cuts the configuration into parts that can be told apart: each
@@ -182,21 +182,21 @@ func refusedReload(code int, said string) error {
 	cause := errors.New(said)
 	switch code {
 	case http.StatusUnauthorized:
-		return wrap(mcpkit.Denied, cause, "Prometheus refuses this server's credentials for a reload. A person must give it others with --prometheus-http-config")
+		return mcpkit.Wrap(mcpkit.Denied, cause, "Prometheus refuses this server's credentials for a reload. A person must give it others with --prometheus-http-config")
 	case http.StatusForbidden:
 		if strings.Contains(said, "ifecycle") {
 			return noLifecycle(cause)
 		}
-		return wrap(mcpkit.Denied, cause, "Prometheus, or a proxy before it, forbids this server to reload it: %s", said)
+		return mcpkit.Wrap(mcpkit.Denied, cause, "Prometheus, or a proxy before it, forbids this server to reload it: %s", said)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return wrap(mcpkit.NotFound, cause, "this backend cannot be reloaded over HTTP (%d): Prometheus needs --web.enable-lifecycle; Thanos and Mimir reload by other means", code)
+		return mcpkit.Wrap(mcpkit.NotFound, cause, "this backend cannot be reloaded over HTTP (%d): Prometheus needs --web.enable-lifecycle; Thanos and Mimir reload by other means", code)
 	case http.StatusInternalServerError:
 		if strings.Contains(said, "one or more errors occurred") {
-			return wrap(mcpkit.Invalid, cause, "Prometheus refused a part of the new configuration: %s. Which part, its log alone says; often a rule file, and then the old rules stay while the rest of the new configuration counts", said)
+			return mcpkit.Wrap(mcpkit.Invalid, cause, "Prometheus refused a part of the new configuration: %s. Which part, its log alone says; often a rule file, and then the old rules stay while the rest of the new configuration counts", said)
 		}
-		return wrap(mcpkit.Invalid, cause, "Prometheus refused the new configuration and goes on with the old one: %s", said)
+		return mcpkit.Wrap(mcpkit.Invalid, cause, "Prometheus refused the new configuration and goes on with the old one: %s", said)
 	}
-	return wrap(mcpkit.Unavailable, cause, "Prometheus did not reload (%d): %s", code, said)
+	return mcpkit.Wrap(mcpkit.Unavailable, cause, "Prometheus did not reload (%d): %s", code, said)
 }
 
 // differences lists the parts that came, went or changed.
