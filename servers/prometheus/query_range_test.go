@@ -76,7 +76,7 @@ func TestQueryRange(t *testing.T) {
 	})
 	t.Run("gaps", func(t *testing.T) {
 		out := askRange(t, s, "shop_queue_length > 10", "start", epoch(-49*time.Hour), "end", epoch(0), "step", "5m")
-		require.Contains(t, out.Notes, "gaps in 1 of the 1 series")
+		require.Contains(t, out.Notes, "gaps in 1 of 1 series")
 		require.Equal(t, []string{"50", "50"}, out.Series.Rows[0][2:4])
 	})
 	t.Run("empty", func(t *testing.T) {

@@ -69,10 +69,10 @@ func absences(m model.Matrix, r promv1.Range) []string {
 	}
 	var out []string
 	if gaps > 0 {
-		out = append(out, fmt.Sprintf("gaps in %d of the %d series", gaps, len(m)))
+		out = append(out, fmt.Sprintf("gaps in %d of %d series", gaps, len(m)))
 	}
 	if ended > 0 {
-		out = append(out, fmt.Sprintf("%d of the %d series ended before the range did", ended, len(m)))
+		out = append(out, fmt.Sprintf("%d of %d series ended before the range did", ended, len(m)))
 	}
 	return out
 }

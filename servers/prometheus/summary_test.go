@@ -32,7 +32,7 @@ func TestPointsTellWhatComesAndGoes(t *testing.T) {
 		{"01-02 03:06:00", "1", "-"},
 	}, out.Points.Rows)
 	require.Equal(t, []string{
-		"gaps in 1 of the 2 series", "1 of the 2 series ended before the range did",
+		"gaps in 1 of 2 series", "1 of 2 series ended before the range did",
 		"points has a row for each change, which holds until the next; - is no value",
 	}, out.Notes)
 }
