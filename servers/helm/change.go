@@ -55,6 +55,7 @@ type write struct {
 	after    *release.Release // what will be; nil after an uninstall
 	steps    []*trial
 	newSpace bool // the namespace is created
+	hide     *hider
 
 	act   func(*action.Configuration, bool) (*release.Release, error) // Helm's action, the flag for its dry run
 	seen  []string
@@ -156,18 +157,40 @@ func (w *write) record() *release.Release {
 // plan puts together what was found out. A write that would change nothing has
 // no diff, and is not made.
 func (w *write) plan(ctx context.Context) mcpkit.Plan {
+	if note := w.journal.spoiltNote(); note != "" {
+		w.notes = append(w.notes, note)
+	}
 	p := mcpkit.Plan{Target: w.Release.String(), State: w, Notes: w.notes, Now: w.now}
 	p.Seen = append(append(p.Seen, w.seen...), w.journal.versions()...)
 	if w.outline != nil {
 		p.Seen = append(p.Seen, "rendering "+w.outline.digest())
 	}
 	w.journal.bind()
+	w.learn(ctx)
+	p.Notes = w.hide.lines(p.Notes)
 	objects := w.objectLines(ctx)
 	if len(w.lines)+len(objects) > 0 {
 		lines := append(w.headline(), append(w.lines, objects...)...)
-		p.Diff = strings.Join(bounded(lines), "\n")
+		p.Diff = strings.Join(bounded(w.hide.lines(lines)), "\n")
 	}
 	return p
+}
+
+// learn notes the secrets of the release before and after, which are taken out
+// of all that is said of the write.
+func (w *write) learn(ctx context.Context) {
+	w.hide = new(hider)
+	for _, r := range []*release.Release{w.before, w.after} {
+		if r == nil {
+			continue
+		}
+		objects, _ := parseManifest(r.Manifest, w.Namespace)
+		for _, h := range r.Hooks {
+			more, _ := parseManifest(h.Manifest, w.Namespace)
+			objects = append(objects, more...)
+		}
+		w.hide.learnRelease(ctx, r, objects)
+	}
 }
 
 // headline says what becomes of the release.
@@ -256,7 +279,7 @@ func (r *run) answer(rel *release.Release) WriteOut {
 	out.Revision, out.Status = rel.Version, rel.Info.Status.String()
 	out.Result = fmt.Sprintf("%s is %s as revision %d", w.Release, rel.Info.Status, rel.Version)
 	notes, _ := mcpkit.Redact(r.call, mcpkit.Object{"notes": strings.TrimSpace(rel.Info.Notes)})["notes"].(string)
-	out.Notes = abridge(notes, noteBytes)
+	out.Notes = abridge(w.hide.text(notes), noteBytes)
 	return out
 }
 

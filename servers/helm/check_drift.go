@@ -51,7 +51,7 @@ func (b *Backend) checkDrift(ctx context.Context, in CheckDriftIn) (CheckDriftOu
 	if err != nil {
 		return CheckDriftOut{}, err
 	}
-	d := drifting{ctx: ctx, b: b, out: &out, namespace: in.Namespace}
+	d := drifting{ctx: ctx, b: b, out: &out, namespace: in.Namespace, hide: f.hider(ctx, objects)}
 	if err := d.compare(all); err != nil || in.ResourceType != "" {
 		return out, err
 	}
@@ -84,6 +84,7 @@ type drifting struct {
 	b         *Backend
 	out       *CheckDriftOut
 	namespace string
+	hide      *hider
 	scalers   map[string]string // autoscalers by what they scale; asked for once
 }
 
@@ -140,7 +141,7 @@ func (d *drifting) rows(l *live) [][]string {
 		}
 		was := cellOf(f.stated, shownAt(map[string]any(stated), f.path, false))
 		now := cellOf(f.live, shownAt(map[string]any(is), f.path, true))
-		was, now = parted(was, now)
+		was, now = parted(d.hide.text(was), d.hide.text(now))
 		rows = append(rows, []string{l.titled(d.namespace), field, was, now, changedBy(l.is.GetManagedFields(), f.path)})
 	}
 	return rows

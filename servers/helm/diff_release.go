@@ -196,18 +196,18 @@ func (d *diffing) compare(ctx context.Context) {
 	d.out.Chart = moved(was.Name+"-"+was.Version, is.Name+"-"+is.Version)
 	d.out.AppVersion = moved(was.AppVersion, is.AppVersion)
 	d.out.Values = mcpkit.Difference(mcpkit.SideOf(ctx, d.from.Config), mcpkit.SideOf(ctx, d.to.Config))
-	hide := func(text string) string { return text }
+	hide := new(hider)
 	for _, s := range []side{d.from, d.to} {
 		objects, hooks, _ := s.everything()
-		next, before := s.hider(ctx, slices.Concat(objects, hooks)), hide
-		hide = func(text string) string { return next.text(before(text)) }
+		hide.learnRelease(ctx, &s.Release, slices.Concat(objects, hooks))
 	}
+	d.out.Values = hide.lines(d.out.Values)
 	objects := diffKind(ctx, d.in.Namespace, d.from.Manifest, d.to.Manifest, d.in.ResourceType)
 	hooks := diffKind(ctx, d.in.Namespace, d.from.hooks, d.to.hooks, d.in.ResourceType)
 	d.out.Objects = objects.summary()
 	text, left := objects.text()
 	more, hidden := hooks.text()
-	d.out.Diff, d.out.Hooks = hide(text), hide(more)
+	d.out.Diff, d.out.Hooks = hide.text(text), hide.text(more)
 	if left += hidden; left > 0 {
 		d.out.Truncated = true
 		d.out.LeftOut = fmt.Sprintf("%d lines of large objects; name resource_type, or read both with helm_get_release", left)

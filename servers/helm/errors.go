@@ -21,12 +21,22 @@ func translate(err error, doing string) error {
 		return err
 	case errors.Is(err, driver.ErrReleaseNotFound), apierrors.IsNotFound(err):
 		return mcpkit.Wrap(mcpkit.NotFound, err, "cannot %s: %v", doing, err)
+	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), `" cannot `):
+		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's own rules refuse to %s: %s", doing, reason(err))
 	case apierrors.IsForbidden(err):
 		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
 	case apierrors.IsUnauthorized(err):
 		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return mcpkit.Wrap(mcpkit.Conflict, err, "cannot %s: %s", doing, reason(err))
+	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "cannot %s: too much changed meanwhile; try again", doing)
+	case apierrors.IsRequestEntityTooLargeError(err):
+		return mcpkit.Wrap(mcpkit.TooLarge, err, "cannot %s: %s", doing, reason(err))
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err):
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err))
+	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsInternalError(err):
+		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server could not %s: %s; try again in a moment", doing, reason(err))
 	case errors.Is(err, context.DeadlineExceeded):
 		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server did not %s in time; ask for less, or try again", doing)
 	}

@@ -194,7 +194,7 @@ func podFaults(p *corev1.Pod) []string {
 			facts = append(facts, "running, but not ready")
 		}
 		if s.RestartCount > 0 {
-			facts = append(facts, fmt.Sprintf("%d restarts", s.RestartCount))
+			facts = append(facts, plural(int(s.RestartCount), "restart"))
 		}
 		if len(facts) > 0 {
 			out = append(out, fmt.Sprintf("pod %s, container %s: %s", p.Name, s.Name, strings.Join(facts, "; ")))

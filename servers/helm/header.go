@@ -93,13 +93,6 @@ func (f *found) everything() (objects, hooks []manifestObject, unreadable []stri
 // there: those of its values and of its Secrets are known.
 func (f *found) hider(ctx context.Context, objects []manifestObject) *hider {
 	h := new(hider)
-	for _, values := range []map[string]any{f.Chart.Values, f.Config} {
-		h.learn(values, map[string]any(mcpkit.Redact(ctx, values)))
-	}
-	for _, o := range objects {
-		if o.GetKind() == "Secret" {
-			h.learn(o.Object, map[string]any(mcpkit.Redact(ctx, o.Object)))
-		}
-	}
+	h.learnRelease(ctx, &f.Release, objects)
 	return h
 }

@@ -48,12 +48,13 @@ type journal struct {
 	mu    sync.Mutex
 	bound bool                                   // to what was seen by now
 	seen  map[string]string                      // resource versions by name
+	bad   map[int]error                          // why revisions cannot be read
 	hands map[string][]metav1.ManagedFieldsEntry // who wrote them
 	moved bool                                   // somebody else wrote one
 }
 
 func newJournal(ctx context.Context, c *clients, namespace string) *journal {
-	return &journal{SecretInterface: c.typed.CoreV1().Secrets(namespace), ctx: ctx, seen: map[string]string{}, hands: map[string][]metav1.ManagedFieldsEntry{}}
+	return &journal{SecretInterface: c.typed.CoreV1().Secrets(namespace), ctx: ctx, seen: map[string]string{}, bad: map[int]error{}, hands: map[string][]metav1.ManagedFieldsEntry{}}
 }
 
 // store is Helm's storage over r. approve, if any, has the last word on a new
@@ -181,20 +182,36 @@ func (r *journal) Get(_ context.Context, name string, o metav1.GetOptions) (*cor
 	if err != nil {
 		return nil, err
 	}
+	if _, err := recordIn(s); err != nil {
+		return nil, err
+	}
 	return s, r.note(s)
 }
 
-// List implements [corev1client.SecretInterface].
+// List implements [corev1client.SecretInterface]. What cannot be read is kept
+// from Helm, which would unpack it without bounds.
 func (r *journal) List(_ context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
 	list, err := r.SecretInterface.List(r.ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	for i := range list.Items {
-		if err := r.note(&list.Items[i]); err != nil {
+	var total int64
+	whole := list.Items[:0]
+	for _, s := range list.Items {
+		if err := r.note(&s); err != nil {
 			return nil, err
 		}
+		size, err := recordIn(&s)
+		if err != nil {
+			r.spoilt(&s, err)
+			continue
+		}
+		if total += size; total > historyBytes {
+			return nil, mcpkit.Errorf(mcpkit.TooLarge, "the revisions of the release together unpack to more than the %d MiB this server reads for a write; a person may delete old ones", historyBytes>>20)
+		}
+		whole = append(whole, s)
 	}
+	list.Items = whole
 	return list, nil
 }
 
@@ -214,13 +231,13 @@ func (r *journal) versions() []string {
 // such release.
 func (r *journal) history(name Release) ([]*release.Release, error) {
 	all, err := r.store(nil).History(name.Name)
-	if errors.Is(err, driver.ErrReleaseNotFound) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
 		return nil, translate(err, fmt.Sprintf("read %s", name))
 	}
 	releaseutil.Reverse(all, releaseutil.SortByRevision)
+	if err := r.newestSpoilt(all); err != nil {
+		return nil, err
+	}
 	return all, nil
 }
 

@@ -129,7 +129,7 @@ func summarize(matching []*lineage, all int, in ListReleasesIn) string {
 		namespaces[l.namespace] = true
 	}
 	if all == 0 {
-		return "no releases" + inWords(in.Namespace)
+		return "no release" + inWords(in.Namespace)
 	}
 	text := fmt.Sprintf("%d of %d releases match", len(matching), all)
 	if len(matching) == all {

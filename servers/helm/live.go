@@ -107,11 +107,10 @@ func (l *live) fetch(ctx context.Context, c *clients) error {
 	case apierrors.IsForbidden(err):
 		l.unseen = "forbidden: this server may not get " + l.mapping.Resource.GroupResource().String() + where(l.namespace)
 	default:
-		err = translate(err, "get "+l.String())
-		if known, ok := errors.AsType[*mcpkit.Error](err); !ok || known.Kind == mcpkit.Unavailable || ctx.Err() != nil {
-			return err
+		if _, answered := errors.AsType[*apierrors.StatusError](err); !answered || ctx.Err() != nil {
+			return translate(err, "get "+l.String())
 		}
-		l.unseen = textOf(err)
+		l.unseen = reason(err) // a type whose own server is down, say
 	}
 	return nil
 }

@@ -74,8 +74,8 @@ func obstacles(what string, steps []*trial) error {
 	}
 	switch {
 	case len(foreign) > 0:
-		return mcpkit.Errorf(mcpkit.Conflict, "cannot %s, and nothing was changed. %d objects of the chart exist already and are not of this release:\n- %s\nInstall under another name or into another namespace, or have a person delete or hand over those objects",
-			what, len(foreign), strings.Join(firstLines(foreign, linesShown), "\n- "))
+		return mcpkit.Errorf(mcpkit.Conflict, "cannot %s, and nothing was changed. These objects of the chart exist already and are not of this release:\n- %s\nInstall under another name or into another namespace, or have a person delete or hand over those objects",
+			what, strings.Join(firstLines(foreign, linesShown), "\n- "))
 	case kind == mcpkit.Denied:
 		return mcpkit.Errorf(kind, "cannot %s, and nothing was changed. The cluster refuses these objects:\n- %s\nA person must grant what is missing; do not look for a way around", what, strings.Join(firstLines(refused, linesShown), "\n- "))
 	case len(refused) > 0:

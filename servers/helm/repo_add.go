@@ -95,7 +95,7 @@ func (a *addition) plan(entered bool) mcpkit.Plan {
 }
 
 func (i *index) holds() string {
-	return fmt.Sprintf("%d charts in %d versions", len(i.charts), i.versions)
+	return plural(len(i.charts), "chart") + " in " + plural(i.versions, "version")
 }
 
 // allowedRepository holds a caller's repository against the operator's list:

@@ -49,7 +49,7 @@ func (b *Backend) planRepoUpdate(ctx context.Context, in RepoUpdateIn) (mcpkit.P
 	if len(refreshed) == 0 {
 		return mcpkit.Plan{}, mcpkit.Errorf(mcpkit.NotFound, "there is nothing to refresh. %s", configured(all, ""))
 	}
-	p := mcpkit.Plan{Target: fmt.Sprintf("the indexes of %d chart repositories", len(refreshed)), State: refreshed}
+	p := mcpkit.Plan{Target: "the indexes of " + plural(len(refreshed), "chart repository"), State: refreshed}
 	var lines []string
 	for _, r := range refreshed {
 		lines = append(lines, "~ index of "+r.String())

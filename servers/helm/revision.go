@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/release"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,16 +69,23 @@ func (b *Backend) read(ctx context.Context, r record) (*revision, error) {
 		return nil, err
 	}
 	if s.Info == nil || s.Chart == nil || s.Chart.Metadata == nil {
-		return nil, r.corrupt("it has no info or no chart", nil)
+		return nil, r.corrupt(hollow, nil)
 	}
 	s.Hooks = slices.DeleteFunc(s.Hooks, func(h *release.Hook) bool { return h == nil })
+	s.Chart.Templates = slices.DeleteFunc(s.Chart.Templates, func(f *chart.File) bool { return f == nil })
 	return s, nil
 }
+
+// hollow is what is wrong with a record that is JSON and no release.
+const hollow = "it has no info or no chart"
 
 // readHead fetches what lists need of a record.
 func (b *Backend) readHead(ctx context.Context, r record) (head, error) {
 	var h head
 	err := b.readInto(ctx, r, &h)
+	if err == nil && h.Chart.Metadata.Name == "" {
+		err = r.corrupt(hollow, nil)
+	}
 	return h, err
 }
 
@@ -93,13 +101,9 @@ func (b *Backend) readInto(ctx context.Context, r record, into any) error {
 	if err != nil {
 		return translate(err, "read "+r.String())
 	}
-	data, there := secret.Data["release"]
-	if !there || len(data) == 0 {
-		return r.corrupt("it holds no release", nil)
-	}
-	p, err := openParcel(data)
-	if errors.Is(err, errTooLarge) {
-		return mcpkit.Errorf(mcpkit.TooLarge, "%s cannot be read: Secret %s unpacks to more than %d MiB, which no honest release does", r, r.secret, releaseBytes>>20)
+	p, err := r.open(secret.Data["release"])
+	if err != nil {
+		return err
 	}
 	if p.size > largeBytes {
 		if err := take(ctx, b.large); err != nil {
@@ -107,10 +111,27 @@ func (b *Backend) readInto(ctx context.Context, r record, into any) error {
 		}
 		defer func() { <-b.large }()
 	}
-	var raw []byte
-	if err == nil {
-		raw, err = p.unpack()
+	return r.decode(p, into)
+}
+
+// open looks at what a record holds, without unpacking it.
+func (r record) open(data []byte) (parcel, error) {
+	if len(data) == 0 {
+		return parcel{}, r.corrupt("it holds no release", nil)
 	}
+	p, err := openParcel(data)
+	if errors.Is(err, errTooLarge) {
+		return parcel{}, mcpkit.Errorf(mcpkit.TooLarge, "%s cannot be read: Secret %s unpacks to more than %d MiB, which no honest release does", r, r.secret, releaseBytes>>20)
+	}
+	if err != nil {
+		return parcel{}, r.corrupt(err.Error(), err)
+	}
+	return p, nil
+}
+
+// decode unpacks a record.
+func (r record) decode(p parcel, into any) error {
+	raw, err := p.unpack()
 	if err == nil {
 		err = json.Unmarshal(raw, into)
 	}

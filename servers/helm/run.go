@@ -119,7 +119,9 @@ func (r *run) failed(err error) error {
 	case r.work.Err() != nil && !errors.Is(cause, errStopped):
 		cause = r.stopped()
 	}
-	cause = translate(cause, r.w.what())
+	if known, ok := errors.AsType[*mcpkit.Error](translate(cause, r.w.what())); ok { // else report says what was being done
+		cause = known
+	}
 	return r.report(cause, r.settle(cause))
 }
 
@@ -150,7 +152,7 @@ func (r *run) settle(cause error) *release.Release {
 	if !ours || r.journal.interrupted() {
 		return last
 	}
-	last.SetStatus(release.StatusFailed, fmt.Sprintf("%s failed: %s", r.w.op.title(), abridge(oneLine(said(cause)), descriptionBytes)))
+	last.SetStatus(release.StatusFailed, fmt.Sprintf("%s failed: %s", r.w.op.title(), abridge(oneLine(r.w.hide.text(said(cause))), descriptionBytes)))
 	if err := r.cfg.Releases.Update(last); err != nil {
 		return nil
 	}
@@ -182,7 +184,7 @@ func (r *run) report(cause error, last *release.Release) error {
 	if last != nil {
 		fmt.Fprintf(&text, "\nRevision %d is recorded as %s. %s", last.Version, last.Info.Status, r.w.next(last))
 	}
-	return &mcpkit.Error{Kind: known.Kind, Text: text.String(), Err: errors.Join(cause, known.Err)}
+	return &mcpkit.Error{Kind: known.Kind, Text: r.w.hide.text(text.String()), Err: errors.Join(cause, known.Err)}
 }
 
 // said is what an error says.

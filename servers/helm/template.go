@@ -10,6 +10,7 @@ import (
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
+	releases "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"sigs.k8s.io/yaml"
 )
@@ -71,7 +72,23 @@ func (b *Backend) template(ctx context.Context, in TemplateIn) (TemplateOut, err
 	} else if len(crds) > 0 {
 		out.Findings = append(out.Findings, fmt.Sprintf("not shown: what crds/ holds (%d); include_crds adds it", len(crds)))
 	}
-	return out, out.fill(all, notes, in.Show)
+	if err := out.fill(all, notes, in.Show); err != nil {
+		return TemplateOut{}, err
+	}
+	objects, _ := parseManifest(manifests(all), namespace)
+	hide := new(hider)
+	hide.learnRelease(ctx, &releases.Release{Chart: c.Chart, Config: in.Values}, objects)
+	out.Manifests, out.Notes = hide.text(out.Manifests), hide.text(out.Notes)
+	return out, nil
+}
+
+// manifests are all objects as one text.
+func manifests(all []rendered) string {
+	var text strings.Builder
+	for _, r := range all {
+		text.WriteString("---\n" + r.Content + "\n")
+	}
+	return text.String()
 }
 
 // templateFindings are what a chart and the values for it are worth saying.

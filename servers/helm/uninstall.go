@@ -57,7 +57,7 @@ func (b *Backend) planUninstall(ctx context.Context, in UninstallIn) (mcpkit.Pla
 	case gone && in.KeepHistory:
 		return w.plan(ctx), nil
 	case !in.KeepHistory:
-		w.lines = append(w.lines, fmt.Sprintf("- the records of %d revisions, so that nothing can bring it back", len(w.history)))
+		w.lines = append(w.lines, "- the records of "+plural(len(w.history), "revision")+", so that nothing can bring it back")
 	default:
 		w.lines = append(w.lines, fmt.Sprintf("~ revision %d: %s -> uninstalled; its records stay", last.Version, last.Info.Status))
 	}

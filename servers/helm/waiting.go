@@ -50,7 +50,7 @@ func (w *watched) ready(resources kube.ResourceList, jobs bool) error {
 		}
 		ready, text := len(resources)-len(late), "waiting for "+state(late[0])
 		if len(late) > 1 {
-			text += fmt.Sprintf(", and for %d more objects", len(late)-1)
+			text += ", and for " + plural(len(late)-1, "more object")
 		}
 		w.r.tell(ready, len(resources), text)
 		return false, nil

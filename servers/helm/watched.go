@@ -125,9 +125,6 @@ func (w *watched) DeleteWithPropagationPolicy(resources kube.ResourceList, polic
 func (w *watched) nameOf(info *resource.Info) string { return nameOf(info, w.r.w.Namespace) }
 
 func (w *watched) refused(verb, object string, err error) error {
-	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s %s: %s", verb, object, reason(err))
-	}
 	return translate(err, verb+" "+object)
 }
 
