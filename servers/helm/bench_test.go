@@ -40,6 +40,7 @@ func aged(t testing.TB, releases, revisions, bytesEach int) string {
 
 // What helm writes for programs is what models are given of it elsewhere.
 func TestAnswersAreShorterThanHelmsOwn(t *testing.T) {
+	t.Parallel()
 	ns, h, s := aged(t, 20, 10, 100), helm3(t), reading(t)
 	h.put(t, ns, "web", "web", "1.1.0")
 	for tool, c := range map[string]struct {

@@ -56,6 +56,7 @@ func parsed(t testing.TB, text string) (out map[string]any) {
 // An upgrade's objects are as stated, right after it, on a real API server with
 // its defaults and conversions.
 func TestCheckDriftOfAFreshReleaseFindsNothing(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm3(t).put(t, ns, "web", "web", "1.1.0")
 	helm4(t).put(t, ns, "zoo", "with-hooks", "1.0.0")
@@ -73,6 +74,7 @@ func TestCheckDriftOfAFreshReleaseFindsNothing(t *testing.T) {
 }
 
 func TestCheckDriftFindsWhatWasChangedByHand(t *testing.T) {
+	t.Parallel()
 	ns, kubectl := namespace(t), cluster().Kubectl
 	helm3(t).put(t, ns, "web", "web", "1.1.0")
 	for _, line := range []string{
@@ -123,6 +125,7 @@ func TestCheckDriftFindsWhatWasChangedByHand(t *testing.T) {
 }
 
 func TestCheckDriftNeverCallsTheUnseenUndrifted(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm3(t).put(t, ns, "web", "web", "1.0.0")
 	b := granted(t, ns, readReleases, look("", "configmaps", "services"))

@@ -2,6 +2,7 @@ package helm
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -49,7 +50,16 @@ func orExit(what string, err error) {
 	}
 }
 
+// testsAtOnce are many for two cores: most wait for the cluster.
+const testsAtOnce = "6"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		orExit("tests at once", flag.Set("test.parallel", testsAtOnce))
+	}
 	code := m.Run()
 	if startedCharts != nil {
 		if err := startedCharts.Stop(); err != nil {

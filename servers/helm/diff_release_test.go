@@ -8,6 +8,7 @@ import (
 )
 
 func TestDiffReleaseOfTwoRevisions(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.0.0")
 	s := session(t, granted(t, ns, diffRelease.Rules...), mcpkit.AccessRead, nil)
@@ -54,6 +55,7 @@ func TestDiffReleaseOfTwoRevisions(t *testing.T) {
 }
 
 func TestDiffReleaseWithAProposedUpgrade(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.0.0", "--set", "auth.adminPassword=mine-NotForYourEyes")
 	b := granted(t, ns, diffRelease.Rules...)
@@ -84,6 +86,7 @@ func TestDiffReleaseWithAProposedUpgrade(t *testing.T) {
 }
 
 func TestDiffReleaseNeedsTheChartForSubcharts(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm3(t).put(t, ns, "all", "umbrella", "1.0.0")
 	s := reading(t)

@@ -33,14 +33,10 @@ var usualTypes = []schema.GroupVersionResource{
 	{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"}, {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},
 }
 
-// extras are objects in a release's namespace that are marked as its own and
-// that it does not state, and findings about types that could not be searched.
-func (b *Backend) extras(ctx context.Context, r Release, stated []*live) (extra, findings []string, err error) {
-	c, err := b.open()
-	if err != nil {
-		return nil, nil, err
-	}
-	known, types := map[string]bool{}, slices.Clone(usualTypes)
+// typesToSearch are the usual types and those a release states, and its objects
+// as type/namespace/name.
+func typesToSearch(stated []*live) (known map[string]bool, types []schema.GroupVersionResource) {
+	known, types = map[string]bool{}, slices.Clone(usualTypes)
 	for _, l := range stated {
 		if l.mapping == nil {
 			continue
@@ -52,6 +48,17 @@ func (b *Backend) extras(ctx context.Context, r Release, stated []*live) (extra,
 			types = append(types, l.mapping.Resource)
 		}
 	}
+	return known, types
+}
+
+// extras are objects in a release's namespace that are marked as its own and
+// that it does not state, and findings about types that could not be searched.
+func (b *Backend) extras(ctx context.Context, r Release, stated []*live) (extra, findings []string, err error) {
+	c, err := b.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	known, types := typesToSearch(stated)
 	var mu sync.Mutex
 	var dark []string
 	var steps []func(context.Context) error

@@ -111,6 +111,7 @@ spec: {hard: {requests.cpu: "4000m", pods: 20}}
 `
 
 func TestCheckDriftDoesNotMistakeTheClustersWaysForDrift(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	manifest := strings.ReplaceAll(manyKinds, "NS", ns)
 	require.NoError(t, cluster().Apply(t.Context(), []byte(manifest)))

@@ -9,6 +9,7 @@ import (
 )
 
 func TestGetHistory(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.0.0")
 	h.put(t, ns, "web", "web", "1.1.0", "--description", "more memory")
@@ -38,6 +39,7 @@ func TestGetHistory(t *testing.T) {
 }
 
 func TestGetHistoryWithABadRevision(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	plant(t, ns, "web", 1, "deployed", time.Now().Add(-time.Hour), inGzip(t, minimal("web", "Install complete")))
 	plant(t, ns, "web", 2, "pending-upgrade", time.Now(), []byte("!"))

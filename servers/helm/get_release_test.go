@@ -25,6 +25,7 @@ func requireNoSecrets(t testing.TB, a mcptest.Answer) {
 }
 
 func TestGetRelease(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.0.0", "--set", "auth.adminPassword=mine-NotForYourEyes,replicas=2")
 	h.put(t, ns, "web", "web", "1.1.0")
@@ -77,6 +78,7 @@ func TestGetRelease(t *testing.T) {
 }
 
 func TestGetReleaseOfHelm4AndItsHooks(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm4(t).put(t, ns, "zoo", "with-hooks", "1.0.0", "--wait")
 	var out GetReleaseOut
@@ -92,6 +94,7 @@ func TestGetReleaseOfHelm4AndItsHooks(t *testing.T) {
 }
 
 func TestGetReleaseIsCutAndSaysSo(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	manifest := strings.Repeat("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: big}\n", 3000)
 	raw, err := json.Marshal(map[string]any{"info": map[string]any{}, "manifest": manifest, "chart": map[string]any{"metadata": map[string]any{"name": "big"}}})
@@ -105,6 +108,7 @@ func TestGetReleaseIsCutAndSaysSo(t *testing.T) {
 }
 
 func TestGetReleaseThatIsCorrupt(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	plant(t, ns, "web", 1, "deployed", time.Now(), []byte("!"))
 	a := reading(t).Call("helm_get_release", map[string]any{"name": "web", "namespace": ns})

@@ -13,6 +13,7 @@ import (
 )
 
 func TestGetStatusOfAReleaseThatIsWell(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.1.0", "--wait")
 	s := session(t, granted(t, "", getStatus.Rules...), mcpkit.AccessRead, nil)
@@ -35,6 +36,7 @@ func TestGetStatusOfAReleaseThatIsWell(t *testing.T) {
 }
 
 func TestGetStatusSaysWhatItMayNotLookAt(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm3(t).put(t, ns, "web", "web", "1.0.0")
 	b := granted(t, ns, readReleases, look("apps", "deployments"), look("", "configmaps"))
@@ -49,6 +51,7 @@ func TestGetStatusSaysWhatItMayNotLookAt(t *testing.T) {
 }
 
 func TestGetStatusOfPodsThatDoNotStart(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm3(t).put(t, ns, "web", "web", "1.0.0", "--set", "image=toolcrib.test/none:1")
 	s := reading(t)
@@ -64,6 +67,7 @@ func TestGetStatusOfPodsThatDoNotStart(t *testing.T) {
 }
 
 func TestGetStatusShowsTheLogOfAFailedHook(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "zoo", "with-hooks", "1.0.0")
 	_, err := h.try(t, h.putting(ns, "zoo", "with-hooks", "1.1.0", []string{"--set", "hooks.preUpgrade=fail"})...)
@@ -78,6 +82,7 @@ func TestGetStatusShowsTheLogOfAFailedHook(t *testing.T) {
 }
 
 func TestGetStatusOfAnUpgradeThatHangs(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "zoo", "with-hooks", "1.0.0")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -156,19 +156,24 @@ const (
 	chartReads  = 1000 // releases read to find those of a chart
 )
 
-// page reads the releases of one page and puts them into the answer.
-func (b *Backend) page(ctx context.Context, out *ListReleasesOut, matching []*lineage, in ListReleasesIn) error {
-	now := b.now()
-	from, _ := slices.BinarySearchFunc(matching, in.Continue, func(l *lineage, after string) int {
-		if l.key(in.Sort, now) <= after {
+// after are the releases behind the page before, all if there was none.
+func (in ListReleasesIn) after(matching []*lineage, now time.Time) []*lineage {
+	if in.Continue == "" {
+		return matching
+	}
+	from, _ := slices.BinarySearchFunc(matching, in.Continue, func(l *lineage, last string) int {
+		if l.key(in.Sort, now) <= last {
 			return -1
 		}
 		return 1
 	})
-	if in.Continue == "" {
-		from = 0
-	}
-	rest := matching[from:]
+	return matching[from:]
+}
+
+// page reads the releases of one page and puts them into the answer.
+func (b *Backend) page(ctx context.Context, out *ListReleasesOut, matching []*lineage, in ListReleasesIn) error {
+	now := b.now()
+	rest := in.after(matching, now)
 	limit := cmp.Or(in.Limit, 50)
 	out.Releases.Columns = []string{"namespace", "release", "revision", "updated", "status", "chart", "app_version"}
 	read := 0

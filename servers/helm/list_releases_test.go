@@ -51,6 +51,7 @@ func minimal(chart, description string) []byte {
 }
 
 func TestListReleasesShowsTroubleFirst(t *testing.T) {
+	t.Parallel()
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.0.0")
 	h.put(t, ns, "web", "web", "1.1.0")
@@ -78,6 +79,7 @@ func TestListReleasesShowsTroubleFirst(t *testing.T) {
 }
 
 func TestListReleasesHidesNoneForABadOne(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	at := time.Now().Add(-time.Hour)
 	bomb := inGzip(t, bytes.Repeat([]byte{' '}, releaseBytes+1))
@@ -111,6 +113,7 @@ func TestListReleasesHidesNoneForABadOne(t *testing.T) {
 }
 
 func TestListReleasesFiltersSortsAndContinues(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for i := range 7 {
 		plant(t, ns, fmt.Sprintf("app-%d", i), 1, "deployed", time.Now().Add(-time.Duration(i)*time.Hour), inGzip(t, minimal([]string{"web", "cache"}[i%2], "")))
@@ -144,6 +147,7 @@ func TestListReleasesFiltersSortsAndContinues(t *testing.T) {
 }
 
 func TestListReleasesWithOneNamespaceGranted(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	plant(t, ns, "web", 1, "deployed", time.Now(), inGzip(t, minimal("web", "")))
 	s := session(t, granted(t, ns, listReleases.Rules...), mcpkit.AccessRead, nil)
@@ -158,6 +162,7 @@ func TestListReleasesWithOneNamespaceGranted(t *testing.T) {
 }
 
 func TestListReleasesOfHelm4(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	helm4(t).put(t, ns, "web", "web", "1.0.0")
 	var out ListReleasesOut
@@ -167,6 +172,7 @@ func TestListReleasesOfHelm4(t *testing.T) {
 }
 
 func TestARecordThatVanishedIsSaid(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	_, err := admin(t).readHead(t.Context(), record{release: "web", namespace: ns, secret: "sh.helm.release.v1.web.v1", revision: 1})
 	requireKind(t, err, mcpkit.Conflict, `revision 1 of release "web"`, "is gone since it was listed")

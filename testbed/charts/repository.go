@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed/build"
+	"github.com/toolcrib/toolcrib/testbed/internal/claim"
 	"github.com/toolcrib/toolcrib/testbed/internal/pki"
 	"github.com/toolcrib/toolcrib/testbed/proc"
 )
@@ -40,6 +41,7 @@ type Repository struct {
 	CAFile    string // PEM; empty without TLS
 	Dir       string // of state and logs; what is put there goes with the repository
 
+	lock    *os.File // of Dir, held while this process lives
 	options Options
 	client  *http.Client
 	group   proc.Group
@@ -76,12 +78,12 @@ func Start(ctx context.Context, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "toolcrib-charts-")
-	if err != nil {
-		return nil, err
+	dir, lock, err := claim.MakeDir("toolcrib-charts-*")
+	r := &Repository{Dir: dir, lock: lock, options: o, client: &http.Client{}, group: proc.Group{Logs: dir}}
+	if err == nil {
+		err = r.start(ctx, programs["registry"])
 	}
-	r := &Repository{Dir: dir, options: o, client: &http.Client{}, group: proc.Group{Logs: dir}}
-	if err := r.start(ctx, programs["registry"]); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("start a chart repository: %w", errors.Join(err, r.Stop()))
 	}
 	return r, nil
@@ -237,5 +239,9 @@ func (r *Repository) Requests() ([]Request, error) {
 // Stop ends the repository and forgets all of it.
 func (r *Repository) Stop() error {
 	r.group.Stop(time.Second)
-	return os.RemoveAll(r.Dir)
+	err := os.RemoveAll(r.Dir)
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Close())
+	}
+	return err
 }

@@ -64,16 +64,7 @@ const dirPattern = "tcm-*"
 
 // makeDir makes the folder and removes those of stacks that were killed.
 func (s *Stack) makeDir() (err error) {
-	if s.Dir, err = os.MkdirTemp("", dirPattern); err != nil {
-		return err
-	}
-	if s.lock, err = claim.Take(s.Dir); err != nil {
-		return err
-	}
-	abandoned, err := claim.Abandoned(dirPattern)
-	for _, dir := range abandoned {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
+	s.Dir, s.lock, err = claim.MakeDir(dirPattern)
 	return err
 }
 

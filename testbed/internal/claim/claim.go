@@ -3,6 +3,7 @@
 package claim
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,22 @@ func Take(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
 	return lock, os.Rename(lock.Name(), filepath.Join(dir, File)) // only now: it is never seen unlocked
+}
+
+// MakeDir makes a folder for temporary files, as os.MkdirTemp does, and claims
+// it. Abandoned ones of that pattern are removed.
+func MakeDir(pattern string) (dir string, lock *os.File, err error) {
+	if dir, err = os.MkdirTemp("", pattern); err != nil {
+		return "", nil, err
+	}
+	if lock, err = Take(dir); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	abandoned, err := Abandoned(pattern)
+	for _, left := range abandoned {
+		err = errors.Join(err, os.RemoveAll(left))
+	}
+	return dir, lock, err
 }
 
 // Held reports whether somebody claims the folder now.

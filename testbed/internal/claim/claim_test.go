@@ -32,6 +32,14 @@ func TestAbandoned(t *testing.T) {
 	abandoned, err = Abandoned("other-*")
 	require.NoError(t, err)
 	require.Empty(t, abandoned)
+
+	dir, lock, err := MakeDir("some-*")
+	require.NoError(t, err)
+	require.True(t, Held(dir))
+	require.DirExists(t, dirs[0])
+	require.NoDirExists(t, dirs[1])
+	require.DirExists(t, dirs[2])
+	require.NoError(t, lock.Close())
 	require.NoError(t, held.Close())
 	require.False(t, Held(dirs[0]))
 }
