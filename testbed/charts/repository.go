@@ -242,6 +242,7 @@ func (r *Repository) Stop() error {
 	err := os.RemoveAll(r.Dir)
 	if r.lock != nil {
 		err = errors.Join(err, r.lock.Close())
+		r.lock = nil
 	}
 	return err
 }
