@@ -31,7 +31,7 @@ func spoilt(t testing.TB) map[string]struct {
 
 func TestNothingIsWrittenOnAnUnreadableRevision(t *testing.T) {
 	t.Parallel()
-	ns, p := namespace(t), &person{says: "accept"}
+	ns, p := namespace(t), &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	for name, c := range spoilt(t) {
 		plant(t, ns, name, 1, "superseded", time.Now().Add(-2*time.Hour), inGzip(t, minimal("web", "")))
@@ -47,7 +47,7 @@ func TestNothingIsWrittenOnAnUnreadableRevision(t *testing.T) {
 			require.Contains(t, a.Text, "sh.helm.release.v1."+name+".v2", tool)
 		}
 	}
-	require.Empty(t, p.asked)
+	require.Empty(t, p.Asked)
 	left, err := testClients(t).typed.CoreV1().Secrets(ns).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm"})
 	require.NoError(t, err)
 	require.Len(t, left.Items, 2*len(spoilt(t)))
@@ -55,7 +55,7 @@ func TestNothingIsWrittenOnAnUnreadableRevision(t *testing.T) {
 
 func TestOlderUnreadableRevisionsArePassedOverAndNamed(t *testing.T) {
 	t.Parallel()
-	ns, p := namespace(t), &person{says: "accept"}
+	ns, p := namespace(t), &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	args := map[string]any{"name": "lab", "namespace": ns, "chart": "lab-1.0.0.tgz", "values": map[string]any{"note": "one"}}
 	require.False(t, s.Call("helm_install", args).IsError)
@@ -69,7 +69,7 @@ func TestOlderUnreadableRevisionsArePassedOverAndNamed(t *testing.T) {
 	a := s.Call("helm_upgrade", args)
 	require.False(t, a.IsError, a.Text)
 	require.Contains(t, a.Text, "is deployed as revision 3")
-	require.Contains(t, p.asked[2], "Note: older revisions that cannot be read are passed over, and their Secrets stay whatever is done: 1 (helm_get_history says why)")
+	require.Contains(t, p.Asked[2], "Note: older revisions that cannot be read are passed over, and their Secrets stay whatever is done: 1 (helm_get_history says why)")
 	a = s.Call("helm_rollback", map[string]any{"name": "lab", "namespace": ns, "revision": 1})
 	require.Contains(t, a.Text, "has no revision 1; earlier ones are 2 (superseded)")
 	a = s.Call("helm_uninstall", map[string]any{"name": "lab", "namespace": ns})
@@ -86,7 +86,7 @@ func TestRevisionsThatAreTooMuchTogetherAreRefused(t *testing.T) {
 	for revision := range 3 {
 		plant(t, ns, "web", revision+1, "superseded", time.Now().Add(-time.Hour), packed)
 	}
-	a := writing(t, admin(t), &person{says: "accept"}).Call("helm_rollback", map[string]any{"name": "web", "namespace": ns})
+	a := writing(t, admin(t), &person{Says: "accept"}).Call("helm_rollback", map[string]any{"name": "web", "namespace": ns})
 	require.True(t, a.IsError)
 	require.Contains(t, a.Text, "too_large: the revisions of the release together unpack to more than the 64 MiB")
 }
@@ -96,7 +96,7 @@ func TestRevisionsThatAreTooMuchTogetherAreRefused(t *testing.T) {
 func TestWritesShowNoSecretOfTheValues(t *testing.T) {
 	t.Parallel()
 	const secret = "S3cr3tOfTheValues"
-	ns, p := namespace(t), &person{says: "accept"}
+	ns, p := namespace(t), &person{Says: "accept"}
 	s := writing(t, admin(t), p)
 	args := map[string]any{"name": "lab", "namespace": ns, "chart": "lab-1.0.0.tgz", "values": map[string]any{"adminPassword": secret, "note": "plain"}}
 	a := s.Call("helm_install", args)
@@ -104,10 +104,10 @@ func TestWritesShowNoSecretOfTheValues(t *testing.T) {
 	args["values"] = map[string]any{"note": secret, "maps": 2}
 	a = s.Call("helm_upgrade", args)
 	require.False(t, a.IsError, a.Text)
-	require.Len(t, p.asked, 2)
-	require.Contains(t, p.asked[1], "data.note: plain -> redacted:")
+	require.Len(t, p.Asked, 2)
+	require.Contains(t, p.Asked[1], "data.note: plain -> redacted:")
 	read := reading(t)
-	for _, text := range []string{p.asked[0], p.asked[1], a.Text,
+	for _, text := range []string{p.Asked[0], p.Asked[1], a.Text,
 		read.Call("helm_diff_release", map[string]any{"name": "lab", "namespace": ns}).Text,
 		read.Call("helm_template", map[string]any{"chart": "shop/web", "values": map[string]any{"adminPassword": secret, "image": map[string]any{"tag": secret}}}).Text,
 	} {
