@@ -18,6 +18,7 @@ import (
 var (
 	startedCluster *testbed.Cluster
 	startedCharts  *charts.Repository
+	madeLabs       string // folder; empty if nobody asked for it
 )
 
 // cluster has one real node.
@@ -61,6 +62,12 @@ func TestMain(m *testing.M) {
 		orExit("tests at once", flag.Set("test.parallel", testsAtOnce))
 	}
 	code := m.Run()
+	if madeLabs != "" {
+		if err := os.RemoveAll(madeLabs); err != nil {
+			fmt.Fprintln(os.Stderr, "remove the charts of the lab:", err)
+			code = max(code, 1)
+		}
+	}
 	if startedCharts != nil {
 		if err := startedCharts.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the chart repository:", err)

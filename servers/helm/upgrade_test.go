@@ -187,3 +187,21 @@ func TestUpgradeTakenBackOnFailure(t *testing.T) {
 	require.Equal(t, []string{"configmap/lab-0"}, objects(t, ns))
 	require.Equal(t, "first", kubectl(t, "get", "configmap", "lab-0", "-n", ns, "-o", "jsonpath={.data.note}"))
 }
+
+func TestWritesOfAReleaseOfHelm4(t *testing.T) {
+	t.Parallel()
+	ns, p := namespace(t), &person{Says: "accept"}
+	helm4(t).put(t, ns, "web", "web", "1.0.0")
+	s := writing(t, admin(t), p)
+	web := map[string]any{"name": "web", "namespace": ns}
+	a := s.Call("helm_upgrade", map[string]any{"name": "web", "namespace": ns, "chart": "shop/web", "version": "1.1.0"})
+	require.False(t, a.IsError, a.Text)
+	require.Contains(t, a.Text, "is deployed as revision 2")
+	a = s.Call("helm_rollback", web)
+	require.False(t, a.IsError, a.Text)
+	require.Contains(t, a.Text, "is deployed as revision 3")
+	require.Contains(t, reading(t).Call("helm_check_drift", web).Text, "objects: 4: 4 as stated")
+	a = s.Call("helm_uninstall", web)
+	require.False(t, a.IsError, a.Text)
+	require.Contains(t, a.Text, "is uninstalled")
+}

@@ -67,6 +67,7 @@ var labs = sync.OnceValue(func() string {
 	if err != nil {
 		panic(err)
 	}
+	madeLabs = dir
 	for _, m := range []*chart.Metadata{
 		{Name: "lab", Version: "1.0.0"},
 		{Name: "lab", Version: "2.0.0"},
