@@ -82,7 +82,7 @@ func (b *Backend) begin(ctx context.Context, w *write) (*run, func(), error) {
 // approve has the last word before anything of a new revision is there.
 func (r *run) approve(rel *release.Release) error {
 	if r.w.outline != nil && !r.w.outline.fits(rel) {
-		return mcpkit.Errorf(mcpkit.Conflict, "the chart renders something else now than in the plan, because what it looks up in the cluster changed. Nothing was done; call again to have the new plan approved")
+		return mcpkit.Errorf(mcpkit.Conflict, "the chart renders something else now than in the plan, because what it looks up in the cluster changed. The release was left alone, though its namespace and CRDs may have been created; call again to have the new plan approved")
 	}
 	return nil
 }

@@ -93,29 +93,12 @@ func (b *Backend) proposal(ctx context.Context, in BacktestAlertIn) (p proposal,
 		if p.existing, err = b.oneRule(ctx, in); err != nil {
 			return p, err
 		}
-		r := p.existing
-		p.hold, p.keep, p.limit = time.Duration(r.Duration), time.Duration(r.KeepFiringFor), r.group.Limit
-		if r.group.Interval > 0 {
-			p.group = r.group
-		}
-		maps.Copy(p.labels, r.Labels)
-		text = cmp.Or(text, r.Query)
-		p.changed = text != r.Query || in.For != nil || in.KeepFiringFor != nil || len(in.Labels) > 0 || in.Interval != 0
+		text = cmp.Or(text, p.existing.Query)
+		p.start(in, text)
 	}
-	if in.For != nil {
-		p.hold = time.Duration(*in.For)
-	}
-	if in.KeepFiringFor != nil {
-		p.keep = time.Duration(*in.KeepFiringFor)
-	}
+	p.override(in)
 	if p.hold > maxHold || p.keep > maxHold {
 		return p, mcpkit.Errorf(mcpkit.Invalid, "for and keep_firing_for can be %s at most here", span(maxHold))
-	}
-	for name, value := range in.Labels {
-		p.labels[model.LabelName(name)] = model.LabelValue(value)
-	}
-	if in.Interval != 0 {
-		p.group = &ruleGroup{Name: p.group.Name, File: p.group.File, Interval: seconds(max(time.Duration(in.Interval), time.Second))}
 	}
 	if p.query, err = b.parse(text); err != nil {
 		return p, err
@@ -124,6 +107,33 @@ func (b *Backend) proposal(ctx context.Context, in BacktestAlertIn) (p proposal,
 		return p, mcpkit.Errorf(mcpkit.Invalid, "an alert needs an instant vector or a scalar, and this is a %s; compare a function of it, such as rate(x[5m]) > 1", parser.DocumentedType(t))
 	}
 	return p, nil
+}
+
+// start takes what the existing rule says, of which the call may change parts.
+func (p *proposal) start(in BacktestAlertIn, query string) {
+	r := p.existing
+	p.hold, p.keep, p.limit = time.Duration(r.Duration), time.Duration(r.KeepFiringFor), r.group.Limit
+	if r.group.Interval > 0 {
+		p.group = r.group
+	}
+	maps.Copy(p.labels, r.Labels)
+	p.changed = query != r.Query || in.For != nil || in.KeepFiringFor != nil || len(in.Labels) > 0 || in.Interval != 0
+}
+
+// override takes what the call says.
+func (p *proposal) override(in BacktestAlertIn) {
+	if in.For != nil {
+		p.hold = time.Duration(*in.For)
+	}
+	if in.KeepFiringFor != nil {
+		p.keep = time.Duration(*in.KeepFiringFor)
+	}
+	for name, value := range in.Labels {
+		p.labels[model.LabelName(name)] = model.LabelValue(value)
+	}
+	if in.Interval != 0 {
+		p.group = &ruleGroup{Name: p.group.Name, File: p.group.File, Interval: seconds(max(time.Duration(in.Interval), time.Second))}
+	}
 }
 
 // oneRule is the one existing rule that a call names.
