@@ -13,16 +13,16 @@ import (
 // Call is one tool call on its way through the pipeline. Handlers may read its
 // exported fields through [CallFrom].
 type Call struct {
-	ID    string // of this call, in the record and in internal errors
-	Agent string // the agent on whose behalf the client says it calls; unverified
-	Run   string // that agent's run; unverified
+	ID     string // of this call, in the record and in internal errors
+	Caller Caller // who makes it
+	Agent  string // on whose behalf: the caller, where callers are authenticated, or else what the client says
+	Run    string // the agent's run, as the client says
 
 	tool      *tool
 	redactor  *Redactor
 	req       *mcp.CallToolRequest
 	args      json.RawMessage
 	began     time.Time
-	caller    string
 	holdsSlot bool
 	plan      *Plan
 	verdict   string // of the gate

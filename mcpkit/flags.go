@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type flags struct {
 	http           string
 	auth           string
 	insecureNoAuth bool
+	locks          LocksConfig
 	allowedHosts   []string
 	allowedOrigins []string
 	metrics        string
@@ -39,11 +41,14 @@ type flags struct {
 
 func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.access, "access", string(AccessRead), "which tools exist: `read`, write, or all (for your own use over stdio)")
-	fs.StringVar(&f.gate, "gate", string(GateAsk), "who decides about each write: `ask` the person at the client, or off for nobody")
+	fs.StringVar(&f.gate, "gate", "", "who decides about each write: `approval`, a person by an Approval object in the cluster (default over --http); ask, the person at the client (default otherwise); or off, nobody")
 
 	fs.StringVar(&f.http, "http", "", "serve streamable HTTP at /mcp on this `host:port` instead of stdin and stdout")
-	fs.StringVar(&f.auth, "auth", "none", "how callers are authenticated: `none`, which --http allows on a loopback address alone")
+	fs.StringVar(&f.auth, "auth", "", "how callers over --http are authenticated: `kubernetes`, by TokenReview (default in a cluster), or none, which is for loopback addresses (default otherwise)")
 	fs.BoolVar(&f.insecureNoAuth, "insecure-no-auth", false, "allow --auth=none on any address: everyone who can reach it can call every tool")
+	fs.StringVar(&f.locks.Audience, "audience", "", "`audience` that tokens must be issued for; the program's name if absent")
+	fs.StringVar(&f.locks.Namespace, "locks-namespace", "", "`namespace` in which callers are granted tools and approvals are kept; the one this server runs in if absent")
+	fs.StringVar(&f.locks.Kubeconfig, "locks-kubeconfig", "", "kubeconfig `file` of the cluster that knows callers and approvals; KUBECONFIG, or the cluster this server runs in, if absent")
 	fs.StringSliceVar(&f.allowedHosts, "allowed-hosts", nil, "`names` clients may reach --http under besides loopback ones; * for any")
 	fs.StringSliceVar(&f.allowedOrigins, "allowed-origins", nil, "`origins` of web pages that may call, such as https://inspector.example.com")
 	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics on this `host:port`; with --http a free loopback port if absent")
@@ -92,6 +97,28 @@ func (f *flags) options(std streams) (Options, func(), error) {
 	}, closeRecord, nil
 }
 
+// How callers are authenticated.
+const (
+	authNone       = "none"
+	authKubernetes = "kubernetes"
+)
+
+// settle gives the flags whose default depends on others their values.
+func (f *flags) settle(given func(flag string) bool, locks, inCluster bool) {
+	if !given("auth") {
+		f.auth = authNone
+		if locks && inCluster && f.http != "" {
+			f.auth = authKubernetes
+		}
+	}
+	if !given("gate") {
+		f.gate = string(GateAsk)
+		if locks && f.http != "" {
+			f.gate = string(GateApproval)
+		}
+	}
+}
+
 // check refuses values that cannot work, and what is unsafe without being
 // asked for in full.
 func (f *flags) check() error {
@@ -99,10 +126,12 @@ func (f *flags) check() error {
 		return err
 	}
 	switch {
-	case f.gate != string(GateAsk) && f.gate != string(GateOff):
-		return usagef("--gate=%s is not known; write ask or off", f.gate)
-	case f.auth != "none":
-		return usagef("--auth=%s is not known; write none", f.auth)
+	case !slices.Contains([]string{string(GateAsk), string(GateApproval), string(GateOff)}, f.gate):
+		return usagef("--gate=%s is not known; write ask, approval or off", f.gate)
+	case f.auth != authNone && f.auth != authKubernetes:
+		return usagef("--auth=%s is not known; write kubernetes or none", f.auth)
+	case f.http == "" && f.auth != authNone:
+		return usagef("--auth=%s needs --http: over stdin and stdout there is one caller, who started the server", f.auth)
 	case f.maxResultBytes < minResultBytes:
 		return usagef("--max-result-bytes=%d is too small for an answer; write at least %d", f.maxResultBytes, minResultBytes)
 	case f.maxRequestBytes < 1:
@@ -127,8 +156,8 @@ func (f *flags) checkHTTP() error {
 		return usagef("--http=%s is not host:port, such as 127.0.0.1:8080", f.http)
 	}
 	if !isLoopback(host) {
-		if !f.insecureNoAuth {
-			return usagef("--http=%s can be reached from other machines and --auth=none lets every caller in; use a loopback address such as 127.0.0.1:8080, or say --insecure-no-auth", f.http)
+		if f.auth == authNone && !f.insecureNoAuth {
+			return usagef("--http=%s can be reached from other machines and --auth=none lets every caller in; say --auth=kubernetes, use a loopback address such as 127.0.0.1:8080, or say --insecure-no-auth", f.http)
 		}
 		if len(f.allowedHosts) == 0 {
 			return usagef("--http=%s needs --allowed-hosts: the names clients use for it, such as tools.example.com, or * for any", f.http)

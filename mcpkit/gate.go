@@ -1,6 +1,7 @@
 package mcpkit
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -51,8 +52,9 @@ type GateMode string
 
 // The gates.
 const (
-	GateAsk GateMode = "ask" // the person at the client, by elicitation
-	GateOff GateMode = "off" // nobody; must be asked for in full
+	GateAsk      GateMode = "ask"      // the person at the client, by elicitation
+	GateApproval GateMode = "approval" // whoever the cluster lets decide Approvals
+	GateOff      GateMode = "off"      // nobody; must be asked for in full
 )
 
 // errAsk ends a call's first round: the answer is a question to the person.
@@ -70,16 +72,18 @@ const inputName = "approve"
 // decisions already used: what it asked travels with the client, signed, so
 // that any replica with the same key can finish.
 type gate struct {
-	mode GateMode
-	key  []byte
-	now  func() time.Time
+	mode      GateMode
+	approvals Approvals
+	server    string
+	key       []byte
+	now       func() time.Time
 
 	mu   sync.Mutex
 	used map[string]time.Time // nonce to expiry
 }
 
 func newGate(o Options) *gate {
-	return &gate{mode: o.Gate, key: o.Key, now: o.Now, used: map[string]time.Time{}}
+	return &gate{mode: o.Gate, approvals: o.Approvals, server: o.Name, key: o.Key, now: o.Now, used: map[string]time.Time{}}
 }
 
 // asked is what a question promises: this very plan, once, until it expires.
@@ -91,7 +95,7 @@ type asked struct {
 
 // decide returns nil when the write may go on, errAsk when a person has to be
 // asked first, and otherwise why not.
-func (g *gate) decide(c *Call) error {
+func (g *gate) decide(ctx context.Context, c *Call) error {
 	switch {
 	case c.plan.Diff == "":
 		c.verdict = "no change"
@@ -99,6 +103,8 @@ func (g *gate) decide(c *Call) error {
 	case g.mode == GateOff:
 		c.verdict = "gate off"
 		return nil
+	case g.mode == GateApproval:
+		return g.consume(ctx, c)
 	case c.req.Params.RequestState != "":
 		return g.answer(c)
 	case !canElicit(c.req):

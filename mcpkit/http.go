@@ -63,7 +63,7 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", h.ready)
-	mux.Handle("/mcp", guard.wrap(readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o))))))
+	mux.Handle("/mcp", guard.wrap(s.authenticated(readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
 	h.Handler = mux
 	return h, nil
 }

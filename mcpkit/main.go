@@ -1,6 +1,7 @@
 package mcpkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,10 @@ type Program struct {
 	// Register adds the server's tools, once the flags are parsed. It must
 	// not need the backend to be there: the subcommands register too.
 	Register func(*Toolset) error
+	// Locks opens the way to the cluster that knows callers and approvals. It
+	// must not need the cluster to be there. Without it only the local caller
+	// and the person at the client count.
+	Locks func(LocksConfig) Locks
 }
 
 // Exit codes of [Main].
@@ -94,6 +99,7 @@ func (p Program) command(std streams) *cobra.Command {
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.settle(cmd.Flags().Changed, p.Locks != nil, os.Getenv("KUBERNETES_SERVICE_HOST") != "")
 			return p.serve(cmd.Context(), f, std)
 		},
 	}
@@ -140,6 +146,9 @@ func (p Program) serve(ctx context.Context, f flags, std streams) error {
 		return err
 	}
 	options.Name, options.Version, options.Instructions = p.Name, p.Version, p.Instructions
+	if err := p.lock(&options, f); err != nil {
+		return err
+	}
 	if options.Telemetry, err = p.telemetry(options.Logger); err != nil {
 		return err
 	}
@@ -150,6 +159,26 @@ func (p Program) serve(ctx context.Context, f flags, std streams) error {
 		return s.serveStdio(ctx, std.in, std.out, f)
 	}
 	return s.serveHTTP(ctx, f)
+}
+
+// lock has the cluster decide what the flags leave to it.
+func (p Program) lock(o *Options, f flags) error {
+	if f.auth != authKubernetes && o.Gate != GateApproval {
+		return nil
+	}
+	if p.Locks == nil {
+		return usagef("%s asks no cluster about callers and approvals; write --auth=none --gate=ask", p.Name)
+	}
+	f.locks.Audience = cmp.Or(f.locks.Audience, p.Name)
+	f.locks.UserAgent = p.Name + "/" + p.Version
+	locks := p.Locks(f.locks)
+	if f.auth == authKubernetes {
+		o.Authenticator, o.Authorizer = locks, locks
+	}
+	if o.Gate == GateApproval {
+		o.Approvals = locks
+	}
+	return nil
 }
 
 // telemetry sends spans where the environment says, and says on the log, never

@@ -53,7 +53,7 @@ func (s *Server) record(ctx context.Context, c *Call) {
 func (s *Server) entry(ctx context.Context, c *Call) entry {
 	e := entry{
 		Time: c.began.UTC(), ID: c.ID, Server: s.Name, Tool: c.tool.Name, Class: c.tool.class,
-		Caller: c.caller, Agent: c.Agent, Run: c.Run, Arguments: s.recorded(c.args),
+		Caller: c.Caller.Name, Agent: c.Agent, Run: c.Run, Arguments: s.recorded(c.args),
 		Target: s.redactor.Text(c.about()), Verdict: verdictOK, Gate: c.verdict,
 		Bytes: c.bytes, Truncated: c.cut, TraceID: traceID(ctx),
 		DurationMS: float64(s.Now().Sub(c.began).Microseconds()) / 1000,

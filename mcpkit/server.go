@@ -42,6 +42,10 @@ type Options struct {
 	Version      string // of the program
 	Instructions string // what a client tells its model about the server as a whole
 
+	Authenticator Authenticator // of callers over HTTP; there is one caller, the local one, if nil
+	Authorizer    Authorizer    // of authenticated callers; every caller may call every tool if nil
+	Approvals     Approvals     // for GateApproval, which needs it
+
 	Access         Access        // AccessRead
 	Gate           GateMode      // GateAsk
 	MaxResultBytes int           // of one answer, text and structured together; DefaultMaxResultBytes
@@ -115,6 +119,7 @@ func NewServer(ts *Toolset, o Options) *Server {
 	for _, t := range ts.served(o.Access) {
 		s.mcp.AddTool(t.definition(), s.handler(t))
 	}
+	s.mcp.AddReceivingMiddleware(s.listAllowed)
 	return s
 }
 
@@ -152,9 +157,8 @@ type step func(context.Context, *Call) error
 //	authenticate -> authorize -> limit -> gate -> handler -> redact -> budget -> record
 //
 // The steps up to the handler stop at the first error; the others always run,
-// so that a refusal is cut, redacted and recorded like an answer. authorize has
-// no step yet: until callers are authenticated there is one caller, the local
-// one. It goes between authenticate and limit.
+// so that a refusal is cut, redacted and recorded like an answer. A token is
+// looked at before, with the HTTP request that carries it.
 func (s *Server) serve(ctx context.Context, c *Call) *mcp.CallToolResult {
 	ctx, end := s.begin(ctx, c)
 	defer end()
@@ -172,7 +176,7 @@ func (s *Server) serve(ctx context.Context, c *Call) *mcp.CallToolResult {
 
 // attempt does the call's work, up to the first step that refuses.
 func (s *Server) attempt(ctx context.Context, c *Call) error {
-	for _, do := range []step{s.authenticate, s.limit, s.check, s.open, s.handle} {
+	for _, do := range []step{s.authenticate, s.authorize, s.limit, s.check, s.open, s.handle} {
 		if err := do(ctx, c); err != nil {
 			return err
 		}
@@ -234,13 +238,6 @@ func (s *Server) begin(ctx context.Context, c *Call) (context.Context, func()) {
 	}
 }
 
-// authenticate names the caller. Without authentication there is one: whoever
-// can reach the process, which is this machine's user.
-func (s *Server) authenticate(_ context.Context, c *Call) error {
-	c.caller = "local"
-	return nil
-}
-
 // limit waits for one of the slots that bound how many calls run at once.
 func (s *Server) limit(ctx context.Context, c *Call) error {
 	select {
@@ -282,7 +279,7 @@ func (s *Server) open(ctx context.Context, c *Call) error {
 	}
 	c.plan = &plan
 	c.setTarget(plan.Target)
-	return s.gate.decide(c)
+	return s.gate.decide(ctx, c)
 }
 
 // handle does the tool's work.

@@ -12,6 +12,7 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/spf13/pflag v1.0.10
 	github.com/stretchr/testify v1.12.1
+	github.com/toolcrib/toolcrib/locks v0.0.0
 	github.com/toolcrib/toolcrib/mcpkit v0.0.0
 	github.com/toolcrib/toolcrib/testbed v0.0.0
 	go.yaml.in/yaml/v3 v3.0.5
@@ -107,6 +108,7 @@ require (
 	github.com/shopspring/decimal v1.4.0 // indirect
 	github.com/spf13/cast v1.7.0 // indirect
 	github.com/spf13/cobra v1.10.2 // indirect
+	github.com/toolcrib/toolcrib/api v0.0.0 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	github.com/xlab/treeprint v1.2.0 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
@@ -141,6 +143,10 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
+
+replace github.com/toolcrib/toolcrib/api => ../../api
+
+replace github.com/toolcrib/toolcrib/locks => ../../locks
 
 replace github.com/toolcrib/toolcrib/mcpkit => ../../mcpkit
 

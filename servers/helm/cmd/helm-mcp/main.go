@@ -6,6 +6,7 @@ import (
 	"cmp"
 
 	"github.com/spf13/pflag"
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/servers/helm"
 	"helm.sh/helm/v3/pkg/helmpath"
@@ -29,6 +30,7 @@ func main() {
 			helm.Register(ts, helm.New(cfg))
 			return nil
 		},
+		Locks: locks.Open,
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/spf13/pflag"
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/servers/kubernetes"
 )
@@ -23,5 +24,6 @@ func main() {
 			kubernetes.Register(ts, kubernetes.New(cfg))
 			return nil
 		},
+		Locks: locks.Open,
 	})
 }

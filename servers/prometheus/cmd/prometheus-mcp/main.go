@@ -4,6 +4,7 @@ package main
 
 import (
 	"github.com/spf13/pflag"
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/servers/prometheus"
 )
@@ -27,5 +28,6 @@ func main() {
 			prometheus.Register(ts, prometheus.New(cfg))
 			return nil
 		},
+		Locks: locks.Open,
 	})
 }

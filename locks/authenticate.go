@@ -1,0 +1,55 @@
+package locks
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/toolcrib/toolcrib/mcpkit"
+	authenticationv1 "k8s.io/api/authentication/v1"
+)
+
+// Authenticate implements [mcpkit.Authenticator] by TokenReview.
+func (l *Locks) Authenticate(ctx context.Context, token string) (mcpkit.Caller, error) {
+	c, err := l.open()
+	if err != nil {
+		return mcpkit.Caller{}, err
+	}
+	review := authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{l.cfg.Audience}}}
+	if err := c.authentication.Post().Resource("tokenreviews").Body(&review).Do(ctx).Into(&review); err != nil {
+		return mcpkit.Caller{}, unavailable(err, "find out who calls")
+	}
+	return l.caller(review.Status, token)
+}
+
+// caller is whom the API server found behind token. An API server that knows no
+// audiences answers without one, and then the token could be another server's.
+func (l *Locks) caller(found authenticationv1.TokenReviewStatus, token string) (mcpkit.Caller, error) {
+	if !found.Authenticated || !slices.Contains(found.Audiences, l.cfg.Audience) {
+		return mcpkit.Caller{}, mcpkit.Errorf(mcpkit.Denied, "the token is not a valid one for audience %s", l.cfg.Audience)
+	}
+	return mcpkit.Caller{Name: found.User.Username, Groups: found.User.Groups, Expires: expiry(token)}, nil
+}
+
+// reviewed is how long a token that does not say when it expires is good for,
+// until it is reviewed again.
+const reviewed = 10 * time.Second
+
+// expiry reads when a token expires, which a review does not say. The API server
+// has checked the token; one that is no JWT is good for a moment.
+func expiry(token string) time.Time {
+	var claims struct {
+		Expires int64 `json:"exp"`
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) == 3 {
+		body, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err == nil && json.Unmarshal(body, &claims) == nil && claims.Expires > 0 {
+			return time.Unix(claims.Expires, 0)
+		}
+	}
+	return time.Now().Add(reviewed)
+}

@@ -1,0 +1,143 @@
+package mcpkit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// Caller is who makes a call, as authentication found it.
+type Caller struct {
+	Name    string    // such as system:serviceaccount:kagent:troubleshooter or ada@example.com
+	Groups  []string  // it is a member of
+	Expires time.Time // when what proved it does; zero for the local caller
+}
+
+// local is the one caller of a server that authenticates nobody: whoever can
+// reach the process, which is this machine's user.
+var local = Caller{Name: "local"}
+
+// serviceAccountPrefix begins the name of every ServiceAccount as a caller.
+const serviceAccountPrefix = "system:serviceaccount:"
+
+// agent names the caller as people do: NAMESPACE/NAME for a ServiceAccount.
+func (c Caller) agent() string {
+	if rest, ok := strings.CutPrefix(c.Name, serviceAccountPrefix); ok {
+		return strings.Replace(rest, ":", "/", 1)
+	}
+	return c.Name
+}
+
+// Authenticator finds out whose a token is.
+type Authenticator interface {
+	// Authenticate returns the caller that the bearer token proves. The
+	// error is an *Error: Denied for a token that is not good here,
+	// Unavailable when that cannot be found out.
+	Authenticate(ctx context.Context, token string) (Caller, error)
+}
+
+// Authorizer knows who may call which tool.
+type Authorizer interface {
+	// Authorize reports whether the caller may call the tool. The error is
+	// an *Error of kind Unavailable.
+	Authorize(ctx context.Context, caller Caller, tool string) (bool, error)
+}
+
+// Locks is the cluster's say on callers and on writes. Package locks is the
+// one implementation: the kit itself knows no Kubernetes.
+type Locks interface {
+	Authenticator
+	Authorizer
+	Approvals
+}
+
+// LocksConfig says which cluster has the say, and as what it knows the server.
+type LocksConfig struct {
+	Kubeconfig string // path; KUBECONFIG, or the cluster the process runs in, if empty
+	Namespace  string // of the server: callers are granted its tools there, and approvals are kept there; the pod's if empty
+	Audience   string // that a token must be issued for
+	UserAgent  string // what the API server's audit log calls us
+}
+
+// tokenCaller is where a request's TokenInfo keeps its Caller.
+const tokenCaller = "toolcrib.dev/caller"
+
+// callerOf is the caller that the transport has authenticated.
+func callerOf(extra *mcp.RequestExtra) (Caller, bool) {
+	if extra == nil || extra.TokenInfo == nil {
+		return Caller{}, false
+	}
+	caller, ok := extra.TokenInfo.Extra[tokenCaller].(Caller)
+	return caller, ok
+}
+
+// authenticate names the caller, whom the transport has authenticated. What a
+// client says of its agent does not count then.
+func (s *Server) authenticate(_ context.Context, c *Call) error {
+	if s.Authenticator == nil {
+		c.Caller = local
+		return nil
+	}
+	caller, ok := callerOf(c.req.Extra)
+	if !ok {
+		return Errorf(Denied, "this server calls no tool for a caller it does not know")
+	}
+	c.Caller, c.Agent = caller, caller.agent()
+	return nil
+}
+
+// authorize asks whether the caller may call this tool.
+func (s *Server) authorize(ctx context.Context, c *Call) error {
+	if s.Authorizer == nil {
+		return nil
+	}
+	ok, err := s.Authorizer.Authorize(ctx, c.Caller, c.tool.Name)
+	if err == nil && !ok {
+		return Errorf(Denied, "%s may not call %s; somebody who may grant it has to (verb call on tools.toolcrib.dev, name %s, in the server's namespace). Do not look for a way around it", c.Caller.Name, c.tool.Name, c.tool.Name)
+	}
+	return err
+}
+
+// listAllowed leaves out of tools/list what its reader may not call.
+func (s *Server) listAllowed(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		result, err := next(ctx, method, req)
+		list, ok := result.(*mcp.ListToolsResult)
+		if err != nil || !ok || s.Authorizer == nil {
+			return result, err
+		}
+		caller, ok := callerOf(req.GetExtra())
+		if !ok {
+			return nil, fmt.Errorf("this server lists no tools for a caller it does not know")
+		}
+		return list, s.keepAllowed(ctx, caller, list)
+	}
+}
+
+// listedAtOnce bounds how many tools of one list are asked about at once.
+const listedAtOnce = 16
+
+func (s *Server) keepAllowed(ctx context.Context, caller Caller, list *mcp.ListToolsResult) error {
+	allowed := make([]bool, len(list.Tools))
+	var steps []func(context.Context) error
+	for i, t := range list.Tools {
+		steps = append(steps, func(ctx context.Context) (err error) {
+			allowed[i], err = s.Authorizer.Authorize(ctx, caller, t.Name)
+			return err
+		})
+	}
+	if err := Together(ctx, listedAtOnce, steps...); err != nil {
+		return err
+	}
+	kept := []*mcp.Tool{}
+	for i, t := range list.Tools {
+		if allowed[i] {
+			kept = append(kept, t)
+		}
+	}
+	list.Tools = kept
+	return nil
+}
