@@ -31,7 +31,20 @@ func (l *Locks) caller(found authenticationv1.TokenReviewStatus, token string) (
 	if !found.Authenticated || !slices.Contains(found.Audiences, l.cfg.Audience) {
 		return mcpkit.Caller{}, mcpkit.Errorf(mcpkit.Denied, "the token is not a valid one for audience %s", l.cfg.Audience)
 	}
-	return mcpkit.Caller{Name: found.User.Username, Groups: found.User.Groups, Expires: expiry(token)}, nil
+	user := found.User
+	return mcpkit.Caller{Name: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra[[]string](user.Extra), Expires: expiry(token)}, nil
+}
+
+// extra is a user's extra in another group's type of the same shape.
+func extra[To, From ~[]string](from map[string]From) map[string]To {
+	if len(from) == 0 {
+		return nil
+	}
+	to := make(map[string]To, len(from))
+	for key, values := range from {
+		to[key] = To(values)
+	}
+	return to
 }
 
 // reviewed is how long a token that does not say when it expires is good for,

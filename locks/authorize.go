@@ -15,7 +15,7 @@ func (l *Locks) Authorize(ctx context.Context, caller mcpkit.Caller, tool string
 		return false, err
 	}
 	review := authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User: caller.Name, Groups: caller.Groups,
+		User: caller.Name, UID: caller.UID, Groups: caller.Groups, Extra: extra[authorizationv1.ExtraValue](caller.Extra),
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Namespace: c.namespace, Verb: "call", Group: "toolcrib.dev", Resource: "tools", Name: tool,
 		},

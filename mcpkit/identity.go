@@ -11,9 +11,11 @@ import (
 
 // Caller is who makes a call, as authentication found it.
 type Caller struct {
-	Name    string    // such as system:serviceaccount:kagent:troubleshooter or ada@example.com
-	Groups  []string  // it is a member of
-	Expires time.Time // when what proved it does; zero for the local caller
+	Name    string              // such as system:serviceaccount:kagent:troubleshooter or ada@example.com
+	UID     string              // that tells it from an earlier caller of the same name; empty if nothing is known
+	Groups  []string            // it is a member of
+	Extra   map[string][]string // what else the cluster knows of it, as its authorizers may ask
+	Expires time.Time           // when what proved it does; zero for the local caller
 }
 
 // local is the one caller of a server that authenticates nobody: whoever can
