@@ -26,16 +26,12 @@ const attempts = 10
 // Consume implements [mcpkit.Approvals] with Approval objects. That one of many
 // wins is the API server's doing: each writes to the version it has seen.
 func (l *Locks) Consume(ctx context.Context, r mcpkit.ApprovalRequest) (mcpkit.Approval, error) {
-	c, err := l.open()
-	if err != nil {
-		return mcpkit.Approval{}, err
-	}
 	for range attempts {
-		kept, err := c.approvalsOf(ctx, r)
+		kept, err := l.approvalsOf(ctx, r)
 		if err != nil {
 			return mcpkit.Approval{}, unavailable(err, "look for approvals")
 		}
-		a, err := c.settle(ctx, kept, r)
+		a, err := l.settle(ctx, kept, r)
 		switch {
 		case err == nil:
 			return a, nil

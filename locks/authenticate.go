@@ -14,12 +14,8 @@ import (
 
 // Authenticate implements [mcpkit.Authenticator] by TokenReview.
 func (l *Locks) Authenticate(ctx context.Context, token string) (mcpkit.Caller, error) {
-	c, err := l.open()
-	if err != nil {
-		return mcpkit.Caller{}, err
-	}
 	review := authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{l.cfg.Audience}}}
-	if err := c.authentication.Post().Resource("tokenreviews").Body(&review).Do(ctx).Into(&review); err != nil {
+	if err := l.authentication.Post().Resource("tokenreviews").Body(&review).Do(ctx).Into(&review); err != nil {
 		return mcpkit.Caller{}, unavailable(err, "find out who calls")
 	}
 	return l.caller(review.Status, token)

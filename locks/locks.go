@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -27,8 +26,8 @@ import (
 
 // Locks are the locks of one cluster. They implement [mcpkit.Locks].
 type Locks struct {
-	cfg  mcpkit.LocksConfig
-	open func() (*cluster, error)
+	cfg mcpkit.LocksConfig
+	*cluster
 }
 
 // cluster is the way to the API server, with one client for each group.
@@ -39,41 +38,42 @@ type cluster struct {
 	approvals      rest.Interface
 }
 
-// Open returns the locks of the cluster cfg names. It does not connect: what is
-// wrong with the configuration is said by the first request that needs it.
-func Open(cfg mcpkit.LocksConfig) mcpkit.Locks {
-	l := &Locks{cfg: cfg}
-	l.open = sync.OnceValues(l.connect)
-	return l
-}
-
 // Bounds of one request to the API server.
 const (
-	dialTimeout = 5 * time.Second
+	dialTimeout = 3 * time.Second
 	askTimeout  = 10 * time.Second
 )
 
-func (l *Locks) connect() (*cluster, error) {
+// Open returns the locks of the cluster cfg names. It does not connect; the
+// error says what is wrong with the configuration.
+func Open(cfg mcpkit.LocksConfig) (mcpkit.Locks, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = l.cfg.Kubeconfig
+	rules.ExplicitPath = cfg.Kubeconfig
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{})
 	config, err := loader.ClientConfig()
-	if err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "no cluster is configured that knows callers: %w; see --locks-kubeconfig", err)
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("no cluster is configured that knows callers and approvals; say which with --locks-kubeconfig or KUBECONFIG")
 	}
-	config.UserAgent = l.cfg.UserAgent
+	if err != nil {
+		return nil, fmt.Errorf("the cluster that knows callers and approvals, see --locks-kubeconfig: %w", err)
+	}
+	config.UserAgent = cfg.UserAgent
 	config.QPS = -1 // the API server's own priority and fairness limits us
 	config.Timeout = askTimeout
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	return newCluster(config, l.namespace(loader))
+	c, err := newCluster(config, namespace(cfg, loader))
+	if err != nil {
+		return nil, fmt.Errorf("the cluster that knows callers and approvals, see --locks-kubeconfig: %w", err)
+	}
+	return &Locks{cfg, c}, nil
 }
 
 // podNamespace is where a pod finds its namespace.
 const podNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-func (l *Locks) namespace(loader clientcmd.ClientConfig) string {
-	if l.cfg.Namespace != "" {
-		return l.cfg.Namespace
+func namespace(cfg mcpkit.LocksConfig, loader clientcmd.ClientConfig) string {
+	if cfg.Namespace != "" {
+		return cfg.Namespace
 	}
 	if b, err := os.ReadFile(podNamespace); err == nil {
 		return strings.TrimSpace(string(b))
@@ -93,7 +93,7 @@ func newCluster(config *rest.Config, namespace string) (*cluster, error) {
 	}
 	hc, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the configuration of the cluster that knows callers does not work: %w", err)
+		return nil, err
 	}
 	group := func(gv schema.GroupVersion) (rest.Interface, error) {
 		c := rest.CopyConfig(config)

@@ -31,9 +31,10 @@ type Program struct {
 	// not need the backend to be there: the subcommands register too.
 	Register func(*Toolset) error
 	// Locks opens the way to the cluster that knows callers and approvals. It
-	// must not need the cluster to be there. Without it only the local caller
-	// and the person at the client count.
-	Locks func(LocksConfig) Locks
+	// must not need the cluster to be there; its error is what is wrong with
+	// the configuration. Without it only the local caller and the person at
+	// the client count.
+	Locks func(LocksConfig) (Locks, error)
 }
 
 // Exit codes of [Main].
@@ -161,9 +162,11 @@ func (p Program) serve(ctx context.Context, f flags, std streams) error {
 	return s.serveHTTP(ctx, f)
 }
 
-// lock has the cluster decide what the flags leave to it.
+// lock has the cluster decide what the flags leave to it. A server that only
+// reads has no approvals to look for.
 func (p Program) lock(o *Options, f flags) error {
-	if f.auth != authKubernetes && o.Gate != GateApproval {
+	approvals := o.Gate == GateApproval && o.Access != AccessRead
+	if f.auth != authKubernetes && !approvals {
 		return nil
 	}
 	if p.Locks == nil {
@@ -171,11 +174,14 @@ func (p Program) lock(o *Options, f flags) error {
 	}
 	f.locks.Audience = cmp.Or(f.locks.Audience, p.Name)
 	f.locks.UserAgent = p.Name + "/" + p.Version
-	locks := p.Locks(f.locks)
+	locks, err := p.Locks(f.locks)
+	if err != nil {
+		return usagef("--auth=%s --gate=%s: %w", f.auth, o.Gate, err)
+	}
 	if f.auth == authKubernetes {
 		o.Authenticator, o.Authorizer = locks, locks
 	}
-	if o.Gate == GateApproval {
+	if approvals {
 		o.Approvals = locks
 	}
 	return nil
