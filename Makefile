@@ -53,7 +53,9 @@ lint:
 house: # never from the cache: go does not see that files outside the module changed
 	@go test -count=1 ./internal/house
 
-generate: ## rewrite generated files: tool lists, tool tables, roles
+generate: ## rewrite generated files: CRDs, tool lists, tool tables, roles
+	@GOWORK=off go -C tools build -o ../bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./... output:crd:dir=../charts/locks/manifests
 	@for s in $(SERVERS); do go test ./servers/$$s -run '^TestContract$$' -count=1 -update || exit 1; done
 
 generated: generate
