@@ -9,10 +9,11 @@ PRODUCTS := $(filter-out tools,$(MODULES))
 SERVERS  := $(notdir $(wildcard servers/*))
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X github.com/toolcrib/toolcrib/mcpkit.version=$(VERSION)
+IMAGES   := $(addprefix bin/images/,$(addsuffix -mcp.tar,$(SERVERS)))
 NPM      := npm ci --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-kind check format vet lint house tidy generate generated build bench backends clients fuzz
+.PHONY: help demo demo-stop test test-kind check format vet lint house tidy generate generated build images push bench backends clients fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -64,6 +65,17 @@ generated: generate
 build: ## build the servers into bin/
 	@mkdir -p bin
 	@for s in $(SERVERS); do echo "build $$s-mcp"; go build -ldflags '$(LDFLAGS)' -o bin/$$s-mcp ./servers/$$s/cmd/$$s-mcp || exit 1; done
+
+images: ## build the servers' images for amd64 and arm64 into bin/images, as OCI archives
+	@for s in $(SERVERS); do for a in amd64 arm64; do \
+	  echo "build $$s-mcp for $$a"; \
+	  GOOS=linux GOARCH=$$a go build -ldflags '$(LDFLAGS)' -o bin/linux-$$a/$$s-mcp ./servers/$$s/cmd/$$s-mcp || exit 1; done; done
+	@go run ./images/cmd/images build --version '$(VERSION)' --revision "$$(git rev-parse HEAD)" --created "$$(git log -1 --format=%cI)" \
+	  $(foreach a,amd64 arm64,$(patsubst %,bin/linux-$(a)/%-mcp,$(SERVERS)))
+
+push: images ## push the images to REGISTRY, such as registry.example.com/toolcrib, with docker's credentials
+	@test -n '$(REGISTRY)' || { echo "say where to: make push REGISTRY=registry.example.com/toolcrib"; exit 1; }
+	@go run ./images/cmd/images push '$(REGISTRY)' $(IMAGES)
 
 bench: build backends ## side-by-side benchmarks and the token-cost report
 	@go run ./bench/cmd/bench

@@ -98,19 +98,40 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) ([]
 // Load puts an image on the real node, as if it had been pulled. Pods that use
 // it need imagePullPolicy IfNotPresent or Never when its tag is latest.
 func (c *Cluster) Load(ctx context.Context, i image.Image) error {
-	if c.state.Node == 0 {
-		return fmt.Errorf("load image %s: %w", i.Name, c.noNode())
-	}
 	var archive bytes.Buffer
 	if err := image.Write(&archive, i); err != nil {
 		return err
 	}
+	if err := c.load(ctx, &archive); err != nil {
+		return fmt.Errorf("load image %s: %w", i.Name, err)
+	}
+	return nil
+}
+
+// LoadArchive puts the images of an OCI archive on the real node, as [Cluster.Load]
+// does, under the names that the archive gives them.
+func (c *Cluster) LoadArchive(ctx context.Context, path string) error {
+	archive, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	if err := c.load(ctx, archive); err != nil {
+		return fmt.Errorf("load images of %s: %w", path, err)
+	}
+	return nil
+}
+
+func (c *Cluster) load(ctx context.Context, archive io.Reader) error {
+	if c.state.Node == 0 {
+		return c.noNode()
+	}
 	socket := fmt.Sprintf("/proc/%d/root%s", c.state.Node, supervisor.Socket)
 	cmd := exec.CommandContext(ctx, c.state.Runtime.Path("usr/bin/ctr"), "-a", socket, "-n", "k8s.io", "images", "import", "-")
 	cmd.Env = append(os.Environ(), c.state.Runtime.Env()...)
-	cmd.Stdin = &archive
+	cmd.Stdin = archive
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("load image %s: %w: %s", i.Name, err, bytes.TrimSpace(out))
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }
