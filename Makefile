@@ -54,10 +54,11 @@ lint:
 house: # never from the cache: go does not see that files outside the module changed
 	@go test -count=1 ./internal/house
 
-generate: ## rewrite generated files: CRDs, tool lists, tool tables, roles
+generate: ## rewrite generated files: CRDs, tool lists, tool tables, and what of the charts follows from them
 	@GOWORK=off go -C tools build -o ../bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
 	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./... output:crd:dir=../charts/locks/manifests
 	@for s in $(SERVERS); do go test ./servers/$$s -run '^TestContract$$' -count=1 -update || exit 1; done
+	@go test ./charts -run '^TestGenerated' -count=1 -update
 
 generated: generate
 	@git diff --exit-code --stat || { echo "generated files were not current: commit what make generate wrote"; exit 1; }

@@ -161,6 +161,15 @@ func (ts *Toolset) Rename(names map[string]string) {
 	}
 }
 
+// Tools are those of one access mode, by name.
+func (ts *Toolset) Tools(a Access) []Tool {
+	var out []Tool
+	for _, t := range ts.served(a) {
+		out = append(out, t.Tool)
+	}
+	return out
+}
+
 // served lists the tools of one access mode, by name.
 func (ts *Toolset) served(a Access) []*tool {
 	var out []*tool

@@ -1,0 +1,145 @@
+{{- define "crib.deployment" }}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "crib.metadata" (list . .Name .Release.Namespace) | nindent 2 }}
+spec:
+  {{- if not .Values.autoscaling.enabled }}
+  replicas: {{ .Own.replicas }}
+  {{- end }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxSurge: 1
+      maxUnavailable: 0
+  selector:
+    matchLabels:
+      {{- include "crib.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "crib.labels" . | nindent 8 }}
+        {{- with .Values.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .Values.podAnnotations }}
+      annotations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      {{- include "crib.pod" . | nindent 6 }}
+{{- end }}
+
+{{- define "crib.pod" -}}
+serviceAccountName: {{ .Name }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+# The calls in flight may go on for as long, and a moment is for the rest.
+terminationGracePeriodSeconds: {{ add .Values.shutdown.delaySeconds .Values.shutdown.timeoutSeconds 5 }}
+securityContext:
+  runAsNonRoot: true
+  {{- with .Values.runAsUser }}
+  runAsUser: {{ . }}
+  runAsGroup: {{ . }}
+  fsGroup: {{ . }}
+  {{- end }}
+  seccompProfile:
+    type: RuntimeDefault
+containers:
+  - name: {{ .Chart.Name }}-mcp
+    image: {{ include "crib.image" . }}
+    imagePullPolicy: {{ .Values.image.pullPolicy }}
+    args:
+      {{- include "crib.args" . | nindent 6 }}
+    {{- with .Values.env }}
+    env:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    ports:
+      - name: http
+        containerPort: 8080
+      - name: metrics
+        containerPort: 9090
+    readinessProbe:
+      httpGet:
+        path: /readyz
+        port: http
+      periodSeconds: 2
+      failureThreshold: 2
+    livenessProbe:
+      httpGet:
+        path: /healthz
+        port: http
+      periodSeconds: 10
+      timeoutSeconds: 5
+    resources:
+      {{- toYaml .Values.resources | nindent 6 }}
+    securityContext:
+      allowPrivilegeEscalation: false
+      readOnlyRootFilesystem: true
+      capabilities:
+        drop: [ALL]
+    volumeMounts:
+      - name: key
+        mountPath: /etc/toolcrib/key
+        readOnly: true
+      {{- with include (printf "%s.mounts" .Chart.Name) . | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      {{- with .Values.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+volumes:
+  - name: key
+    secret:
+      secretName: {{ include "crib.keyname" . }}
+      defaultMode: 0440
+  {{- with include (printf "%s.volumes" .Chart.Name) . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "affinity" "tolerations" "priorityClassName" }}
+{{- with get $.Values $key }}
+{{ $key }}: {{ toJson . }}
+{{- end }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{ merge (dict "labelSelector" (dict "matchLabels" (include "crib.selector" $ | fromYaml))) . | toYaml | nindent 4 | trim }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "crib.args" -}}
+- --access={{ .Access }}
+- --http=:8080
+- --metrics=:9090
+- --allowed-hosts={{ include "crib.hosts" . }}
+- --auth={{ .Values.auth.mode }}
+- --audience={{ include "crib.audience" . }}
+- --locks-namespace={{ .Release.Namespace }}
+{{- if eq .Access "write" }}
+- --gate=approval
+{{- end }}
+- --key-file=/etc/toolcrib/key/key
+- --shutdown-timeout={{ .Values.shutdown.timeoutSeconds }}s
+- --log-level={{ .Values.logLevel }}
+- --log-format=json
+{{- with include (printf "%s.args" .Chart.Name) . | trim }}
+{{ . }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* crib.hosts are the names by which the Service is known, and the operator's. */}}
+{{- define "crib.hosts" -}}
+{{- $short := printf "%s.%s" .Name .Release.Namespace }}
+{{- $names := list .Name $short (printf "%s.svc" $short) (printf "%s.svc.%s" $short .Values.clusterDomain) }}
+{{- concat $names .Values.allowedHosts | join "," }}
+{{- end }}
