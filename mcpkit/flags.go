@@ -31,6 +31,7 @@ type flags struct {
 	maxCalls        int
 	callTimeout     time.Duration
 	sessionTimeout  time.Duration
+	shutdownDelay   time.Duration
 	shutdownTimeout time.Duration
 
 	keyFile   string
@@ -58,6 +59,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.maxCalls, "max-calls", DefaultMaxCalls, "calls at once; more wait their turn")
 	fs.DurationVar(&f.callTimeout, "call-timeout", 0, "longest a call may take, waiting for a person apart; 1m if absent, more for tools that wait for the backend")
 	fs.DurationVar(&f.sessionTimeout, "session-timeout", DefaultSessionTimeout, "how long a session of an older client may be idle")
+	fs.DurationVar(&f.shutdownDelay, "shutdown-delay", 0, "how long a server over --http that is told to stop goes on taking calls while it reports itself not ready, so that a load balancer in front of it can look away")
 	fs.DurationVar(&f.shutdownTimeout, "shutdown-timeout", DefaultShutdownTimeout, "how long calls in flight may go on once the server is told to stop")
 
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with the secret that signs questions and salts fingerprints; the same for all replicas, random if absent")
@@ -140,6 +142,8 @@ func (f *flags) check() error {
 		return usagef("--max-calls=%d must be positive", f.maxCalls)
 	case f.callTimeout < 0 || f.sessionTimeout <= 0 || f.shutdownTimeout <= 0:
 		return usagef("--call-timeout, --session-timeout and --shutdown-timeout must be positive, such as 30s")
+	case f.shutdownDelay < 0:
+		return usagef("--shutdown-delay=%s must not be negative", f.shutdownDelay)
 	}
 	return f.checkHTTP()
 }

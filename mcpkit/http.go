@@ -42,6 +42,7 @@ type Handler struct {
 	http.Handler
 
 	mu       sync.Mutex
+	leaving  bool
 	calls    int // requests that will end of themselves
 	draining bool
 	over     context.Context // done once draining and no call is left
@@ -64,14 +65,19 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", h.ready)
 	mux.Handle("/mcp", guard.wrap(s.authenticated(readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
-	h.Handler = mux
+	h.Handler = h.movingOn(mux)
 	return h, nil
 }
 
-// Drain makes the handler report itself not ready. Calls go on; once the last
-// has ended, the streams on which clients only listen end too. Not before: a
-// client that loses its stream may give up its calls.
-func (h *Handler) Drain() { h.change(func() { h.draining = true }) }
+// Leave makes the handler report itself not ready and end each connection with
+// the answer that it gives next, so that clients move on to other replicas. It
+// still answers whatever comes.
+func (h *Handler) Leave() { h.change(func() { h.leaving = true }) }
+
+// Drain does what Leave does, and lets the streams on which clients only listen
+// end once the last call has. Not before: a client that loses its stream may
+// give up its calls.
+func (h *Handler) Drain() { h.change(func() { h.leaving, h.draining = true, true }) }
 
 func (h *Handler) change(do func()) {
 	h.mu.Lock()
@@ -83,13 +89,28 @@ func (h *Handler) change(do func()) {
 }
 
 func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.draining {
+	if h.isLeaving() {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")
+}
+
+func (h *Handler) isLeaving() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leaving
+}
+
+// movingOn closes a connection once it is answered rather than when nothing
+// seems to come: a client that sends just then would lose its call.
+func (h *Handler) movingOn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.isLeaving() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // count tells calls from streams, which stay open for as long as the client
@@ -216,8 +237,16 @@ func (s *Server) serveHTTP(ctx context.Context, f flags) error {
 		return fmt.Errorf("serve %s: %w", f.http, err)
 	case <-ctx.Done():
 	}
-	s.Logger.Info("shutting down", "timeout", f.shutdownTimeout)
-	handler.Drain()
+	return s.retire(server, handler, f)
+}
+
+// retire ends the server without losing a call: first it waits until clients
+// that were told of it have moved on.
+func (s *Server) retire(server *http.Server, h *Handler, f flags) error {
+	s.Logger.Info("shutting down", "delay", f.shutdownDelay, "timeout", f.shutdownTimeout)
+	h.Leave()
+	<-time.After(f.shutdownDelay)
+	h.Drain()
 	return s.shutdown(server, f.shutdownTimeout)
 }
 
