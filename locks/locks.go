@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -28,7 +29,17 @@ import (
 type Locks struct {
 	cfg mcpkit.LocksConfig
 	*cluster
+	clock   cache.Clock
+	callers *answers[mcpkit.Caller] // by token
+	rights  *answers[bool]          // by caller and tool
 }
+
+// Bounds of what is remembered and asked of the API server: tokens of as many
+// callers, and each of them lists some dozen tools.
+const (
+	keptCallers, reviewedAtOnce = 2 << 10, 16
+	keptRights, askedAtOnce     = 32 << 10, 32
+)
 
 // cluster is the way to the API server, with one client for each group.
 type cluster struct {
@@ -65,8 +76,20 @@ func Open(cfg mcpkit.LocksConfig) (mcpkit.Locks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the cluster that knows callers and approvals, see --locks-kubeconfig: %w", err)
 	}
-	return &Locks{cfg, c}, nil
+	return newLocks(cfg, c, clock{}), nil
 }
+
+func newLocks(cfg mcpkit.LocksConfig, c *cluster, now cache.Clock) *Locks {
+	return &Locks{
+		cfg: cfg, cluster: c, clock: now,
+		callers: newAnswers[mcpkit.Caller](keptCallers, reviewedAtOnce, now),
+		rights:  newAnswers[bool](keptRights, askedAtOnce, now),
+	}
+}
+
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Now() }
 
 // podNamespace is where a pod finds its namespace.
 const podNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -107,11 +130,6 @@ func newCluster(config *rest.Config, namespace string) (*cluster, error) {
 	c.authorization, errs[1] = group(authorizationv1.SchemeGroupVersion)
 	c.approvals, errs[2] = group(v1alpha1.GroupVersion)
 	return c, errors.Join(errs[:]...)
-}
-
-// unavailable says that the cluster could not be asked; why is for the log.
-func unavailable(err error, doing string) error {
-	return mcpkit.Wrap(mcpkit.Unavailable, err, "cannot %s: the API server does not answer or refuses this server; try again in a few seconds", doing)
 }
 
 var _ mcpkit.Locks = (*Locks)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,14 +19,14 @@ type Call struct {
 	Agent  string // on whose behalf: the caller, where callers are authenticated, or else what the client says
 	Run    string // the agent's run, as the client says
 
-	tool      *tool
-	redactor  *Redactor
-	req       *mcp.CallToolRequest
-	args      json.RawMessage
-	began     time.Time
-	holdsSlot bool
-	plan      *Plan
-	verdict   string // of the gate
+	tool     *tool
+	redactor *Redactor
+	req      *mcp.CallToolRequest
+	args     json.RawMessage
+	began    time.Time
+	held     []func() // give back what the call holds
+	plan     *Plan
+	verdict  string // of the gate
 
 	out    any
 	err    error
@@ -84,6 +85,16 @@ func (c *Call) about() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.target
+}
+
+// holds says how to give back what the call has taken.
+func (c *Call) holds(giveBack func()) { c.held = append(c.held, giveBack) }
+
+// release gives it all back.
+func (c *Call) release() {
+	for _, giveBack := range slices.Backward(c.held) {
+		giveBack()
+	}
 }
 
 // end marks the call as answered.

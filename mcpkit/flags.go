@@ -29,6 +29,8 @@ type flags struct {
 	maxResultBytes  int
 	maxRequestBytes int64
 	maxCalls        int
+	callerRate      float64
+	callerCalls     int
 	callTimeout     time.Duration
 	sessionTimeout  time.Duration
 	shutdownDelay   time.Duration
@@ -57,6 +59,8 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.maxResultBytes, "max-result-bytes", DefaultMaxResultBytes, "largest answer, text and structured result together, in `bytes`")
 	fs.Int64Var(&f.maxRequestBytes, "max-request-bytes", DefaultMaxRequestBytes, "largest request over --http, in `bytes`")
 	fs.IntVar(&f.maxCalls, "max-calls", DefaultMaxCalls, "calls at once; more wait their turn")
+	fs.Float64Var(&f.callerRate, "caller-rate", DefaultCallerRate, "calls a `second` that one authenticated caller may make, lists of tools included, and twice as many in a burst; more are refused")
+	fs.IntVar(&f.callerCalls, "caller-calls", 0, "calls at once by one authenticated caller; more are refused; half of --max-calls if absent")
 	fs.DurationVar(&f.callTimeout, "call-timeout", 0, "longest a call may take, waiting for a person apart; 1m if absent, more for tools that wait for the backend")
 	fs.DurationVar(&f.sessionTimeout, "session-timeout", DefaultSessionTimeout, "how long a session of an older client may be idle")
 	fs.DurationVar(&f.shutdownDelay, "shutdown-delay", 0, "how long a server over --http that is told to stop goes on taking calls while it reports itself not ready, so that a load balancer in front of it can look away")
@@ -93,6 +97,8 @@ func (f *flags) options(std streams) (Options, func(), error) {
 		MaxResultBytes: f.maxResultBytes,
 		CallTimeout:    f.callTimeout,
 		MaxCalls:       f.maxCalls,
+		CallerRate:     f.callerRate,
+		CallerCalls:    f.callerCalls,
 		Key:            key,
 		Record:         record,
 		Logger:         logger,
@@ -140,6 +146,10 @@ func (f *flags) check() error {
 		return usagef("--max-request-bytes=%d must be positive", f.maxRequestBytes)
 	case f.maxCalls < 1:
 		return usagef("--max-calls=%d must be positive", f.maxCalls)
+	case !(f.callerRate > 0 && f.callerRate <= maxCallerRate):
+		return usagef("--caller-rate=%g is no rate; write calls a second, such as %d", f.callerRate, DefaultCallerRate)
+	case f.callerCalls < 0:
+		return usagef("--caller-calls=%d must be positive", f.callerCalls)
 	case f.callTimeout < 0 || f.sessionTimeout <= 0 || f.shutdownTimeout <= 0:
 		return usagef("--call-timeout, --session-timeout and --shutdown-timeout must be positive, such as 30s")
 	case f.shutdownDelay < 0:

@@ -3,7 +3,6 @@ package mcpkit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -34,32 +33,55 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 	})
 }
 
+// maxTokenBytes is more than any token takes that an issuer means well.
+const maxTokenBytes = 32 << 10
+
+// callerBehind finds out who sends r. A second header could name somebody else
+// to whatever stands between the client and here.
 func (s *Server) callerBehind(r *http.Request) (Caller, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "bearer") || token == "" {
-		return Caller{}, Errorf(Denied, "this server needs a bearer token: Authorization: Bearer TOKEN")
+	given := r.Header.Values("Authorization")
+	if len(given) > 1 {
+		return Caller{}, Errorf(Denied, "the request has %d Authorization headers; send one", len(given))
+	}
+	scheme, token, _ := strings.Cut(strings.Join(given, ""), " ")
+	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "bearer") || token == "" || strings.ContainsAny(token, " \t") {
+		return Caller{}, errNoToken
+	}
+	if len(token) > maxTokenBytes {
+		return Caller{}, Errorf(Denied, "the token takes %d bytes, more than the %d a token may", len(token), maxTokenBytes)
 	}
 	caller, err := s.Authenticator.Authenticate(r.Context(), token)
 	if err == nil && !caller.Expires.After(s.Now()) {
-		err = Errorf(Denied, "the token has expired")
+		err = Errorf(Denied, "the token has expired; send a new one")
 	}
 	return caller, err
 }
 
+var errNoToken = Errorf(Denied, "this server needs a bearer token: Authorization: Bearer TOKEN")
+
+// retryAfter is how long a client should wait that could not be authenticated,
+// in seconds.
+const retryAfter = "2"
+
 // turnAway answers a request whose caller is not known (RFC 6750, section 3).
 func (s *Server) turnAway(w http.ResponseWriter, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // nobody waits for the answer
+	}
+	s.logCause("a request is turned away", err)
 	var known *Error
 	if !errors.As(err, &known) {
-		s.Logger.Error("a caller cannot be authenticated", "error", s.redactor.Text(err.Error()))
-		http.Error(w, "the caller cannot be authenticated; see the server log", http.StatusServiceUnavailable)
-		return
+		known = Errorf(Unavailable, "the caller cannot be authenticated; see the server log")
 	}
-	if known.Kind == Unavailable {
-		s.Logger.Error("a caller cannot be authenticated", "error", s.redactor.Text(errors.Join(known, known.Err).Error()))
-		w.Header().Set("Retry-After", "1")
+	if known.Kind != Denied {
+		w.Header().Set("Retry-After", retryAfter)
 		http.Error(w, known.Text, http.StatusServiceUnavailable)
 		return
 	}
-	w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer error=%q", "invalid_token"))
+	challenge := "Bearer"
+	if known != errNoToken {
+		challenge += ` error="invalid_token"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
 	http.Error(w, known.Text, http.StatusUnauthorized)
 }

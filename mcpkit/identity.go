@@ -2,10 +2,12 @@ package mcpkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -36,15 +38,15 @@ func (c Caller) agent() string {
 // Authenticator finds out whose a token is.
 type Authenticator interface {
 	// Authenticate returns the caller that the bearer token proves. The
-	// error is an *Error: Denied for a token that is not good here,
-	// Unavailable when that cannot be found out.
+	// error is the context's, or an *Error: Denied for a token that is not
+	// good here, Unavailable when that cannot be found out.
 	Authenticate(ctx context.Context, token string) (Caller, error)
 }
 
 // Authorizer knows who may call which tool.
 type Authorizer interface {
 	// Authorize reports whether the caller may call the tool. The error is
-	// an *Error of kind Unavailable.
+	// the context's, or an *Error of kind Unavailable.
 	Authorize(ctx context.Context, caller Caller, tool string) (bool, error)
 }
 
@@ -97,10 +99,31 @@ func (s *Server) authorize(ctx context.Context, c *Call) error {
 		return nil
 	}
 	ok, err := s.Authorizer.Authorize(ctx, c.Caller, c.tool.Name)
-	if err == nil && !ok {
+	if err != nil {
+		s.logCause("a caller's rights cannot be found out", err)
+		return err
+	}
+	if !ok {
 		return Errorf(Denied, "%s may not call %s; somebody who may grant it has to (verb call on tools.toolcrib.dev, name %s, in the server's namespace). Do not look for a way around it", c.Caller.Name, c.tool.Name, c.tool.Name)
 	}
-	return err
+	return nil
+}
+
+// logCause writes an error down with the cause that its reader is not told.
+func (s *Server) logCause(message string, err error) {
+	var known *Error
+	if errors.As(err, &known) && known.Err != nil {
+		err = fmt.Errorf("%w: %w", known, known.Err)
+	}
+	s.refusals.Do(func() { s.Logger.Warn(message, "error", s.redactor.Text(err.Error())) })
+}
+
+// cacheable keeps a list made for one caller from the next one: intermediaries
+// may share what is public.
+func (s *Server) cacheable(_ context.Context, _ mcp.Request, c *mcp.Cacheable) {
+	if s.Authenticator != nil {
+		c.CacheScope = "private"
+	}
 }
 
 // listAllowed leaves out of tools/list what its reader may not call.
@@ -108,21 +131,29 @@ func (s *Server) listAllowed(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 		result, err := next(ctx, method, req)
 		list, ok := result.(*mcp.ListToolsResult)
-		if err != nil || !ok || s.Authorizer == nil {
+		if err != nil || !ok || s.Authenticator == nil {
 			return result, err
 		}
-		caller, ok := callerOf(req.GetExtra())
-		if !ok {
-			return nil, fmt.Errorf("this server lists no tools for a caller it does not know")
+		if err := s.keepAllowed(ctx, req.GetExtra(), list); err != nil {
+			s.logCause("tools cannot be listed", err)
+			_, text := explain(err, method, "")
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: s.redactor.Text(text)}
 		}
-		return list, s.keepAllowed(ctx, caller, list)
+		return list, nil
 	}
 }
 
 // listedAtOnce bounds how many tools of one list are asked about at once.
 const listedAtOnce = 16
 
-func (s *Server) keepAllowed(ctx context.Context, caller Caller, list *mcp.ListToolsResult) error {
+func (s *Server) keepAllowed(ctx context.Context, extra *mcp.RequestExtra, list *mcp.ListToolsResult) error {
+	caller, ok := callerOf(extra)
+	if !ok {
+		return Errorf(Denied, "this server lists no tools for a caller it does not know")
+	}
+	if err := s.shares.pace(caller.Name, s.Now()); err != nil || s.Authorizer == nil {
+		return err
+	}
 	allowed := make([]bool, len(list.Tools))
 	var steps []func(context.Context) error
 	for i, t := range list.Tools {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/time/rate"
 )
 
 // Defaults of [Options].
@@ -21,6 +22,7 @@ const (
 	DefaultMaxResultBytes = 24 << 10
 	DefaultCallTimeout    = time.Minute
 	DefaultMaxCalls       = 64
+	DefaultCallerRate     = 50
 )
 
 // Defaults of the flags that are the transports' own.
@@ -33,6 +35,7 @@ const (
 const (
 	minResultBytes = 1 << 10 // smaller answers cannot even say what they leave out
 	minKeyBytes    = 16
+	maxCallerRate  = 1e6 // calls a second, which is no limit
 )
 
 // Options configure a [Server]. The zero value of a field takes the default
@@ -51,6 +54,8 @@ type Options struct {
 	MaxResultBytes int           // of one answer, text and structured together; DefaultMaxResultBytes
 	CallTimeout    time.Duration // of one call, waiting for a person apart; its tool's, or DefaultCallTimeout
 	MaxCalls       int           // at once, more wait; DefaultMaxCalls
+	CallerRate     float64       // of one authenticated caller's calls and lists a second, twice as many in a burst; DefaultCallerRate
+	CallerCalls    int           // of one authenticated caller at once, more are refused; half of MaxCalls
 	Key            []byte        // signs gate state and salts fingerprints; share it among replicas; random
 
 	Record    io.Writer        // one JSON line per call; none
@@ -71,6 +76,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxCalls <= 0 {
 		o.MaxCalls = DefaultMaxCalls
+	}
+	if o.CallerRate <= 0 {
+		o.CallerRate = DefaultCallerRate
+	}
+	if o.CallerCalls <= 0 {
+		o.CallerCalls = (o.MaxCalls + 1) / 2
 	}
 	if len(o.Key) == 0 {
 		o.Key = []byte(rand.Text())
@@ -95,7 +106,9 @@ type Server struct {
 	redactor *Redactor
 	gate     *gate
 	slots    chan struct{}
-	requests sync.Map // of HTTP, id to context
+	shares   *shares
+	refusals rate.Sometimes // of them that are logged
+	requests sync.Map       // of HTTP, id to context
 
 	recording sync.Mutex // one line of the record at a time
 }
@@ -108,6 +121,8 @@ func NewServer(ts *Toolset, o Options) *Server {
 		redactor: NewRedactor(o.Key),
 		gate:     newGate(o),
 		slots:    make(chan struct{}, o.MaxCalls),
+		shares:   newShares(o),
+		refusals: rate.Sometimes{First: 100, Interval: time.Second},
 	}
 	s.mcp = mcp.NewServer(
 		&mcp.Implementation{Name: o.Name, Version: o.Version},
@@ -115,6 +130,7 @@ func NewServer(ts *Toolset, o Options) *Server {
 			Instructions: o.Instructions,
 			Logger:       quiet(o.Logger),
 			Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
+			SetCacheable: s.cacheable,
 		})
 	for _, t := range ts.served(o.Access) {
 		s.mcp.AddTool(t.definition(), s.handler(t))
@@ -231,24 +247,8 @@ func (s *Server) begin(ctx context.Context, c *Call) (context.Context, func()) {
 	return ctx, func() {
 		stop()
 		cancel()
-		if c.holdsSlot {
-			<-s.slots
-		}
+		c.release()
 		endSpan()
-	}
-}
-
-// limit waits for one of the slots that bound how many calls run at once.
-func (s *Server) limit(ctx context.Context, c *Call) error {
-	select {
-	case s.slots <- struct{}{}:
-		c.holdsSlot = true
-		return nil
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return ctx.Err()
-		}
-		return Errorf(Unavailable, "%d calls are running already and none ended in time; try again in a few seconds", s.MaxCalls)
 	}
 }
 
