@@ -73,8 +73,8 @@ func (l *Locks) unknown(why string, said claims, token string) error {
 // claims are what a token says of itself, if it is a JWT. A review tells
 // neither, and none of it counts before there was one.
 type claims struct {
-	Expires  float64  `json:"exp"` // seconds since 1970
-	Audience audience `json:"aud"`
+	Expires  float64   `json:"exp"` // seconds since 1970
+	Audience audiences `json:"aud"`
 }
 
 func (c claims) expires() time.Time {
@@ -82,13 +82,13 @@ func (c claims) expires() time.Time {
 	return time.Unix(int64(min(c.Expires, farOff)), 0)
 }
 
-// audience is one string or several (RFC 7519, section 4.1.3).
-type audience []string
+// audiences are one string or several (RFC 7519, section 4.1.3).
+type audiences []string
 
-func (a *audience) UnmarshalJSON(b []byte) error {
+func (a *audiences) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*a = audience{one}
+		*a = audiences{one}
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(a))

@@ -3,8 +3,10 @@ module github.com/toolcrib/toolcrib/locks
 go 1.26.0
 
 require (
+	github.com/stretchr/testify v1.12.1
 	github.com/toolcrib/toolcrib/api v0.0.0
 	github.com/toolcrib/toolcrib/mcpkit v0.0.0
+	github.com/toolcrib/toolcrib/testbed v0.0.0
 	golang.org/x/sync v0.24.0
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
@@ -65,3 +67,5 @@ require (
 replace github.com/toolcrib/toolcrib/api => ../api
 
 replace github.com/toolcrib/toolcrib/mcpkit => ../mcpkit
+
+replace github.com/toolcrib/toolcrib/testbed => ../testbed
