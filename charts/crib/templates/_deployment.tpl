@@ -126,6 +126,7 @@ topologySpreadConstraints:
 - --gate=approval
 {{- end }}
 - --key-file=/etc/toolcrib/key/key
+- --shutdown-delay={{ .Values.shutdown.delaySeconds }}s
 - --shutdown-timeout={{ .Values.shutdown.timeoutSeconds }}s
 - --log-level={{ .Values.logLevel }}
 - --log-format=json
