@@ -4,9 +4,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // AgentPolicy holds agents to less than they ask for. It names the Agents of
 // its namespace that it holds; an Agent that several name is held to all of
-// them, and of each limit to the lowest. A policy can only tighten: what an
-// Agent itself says, what its ServiceAccount may call, and who must approve
-// stay as they are.
+// them, and of each limit to the lowest. A policy can only tighten: it grants
+// no tool, lifts no limit of an Agent, and spares nobody an approval.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=agentpolicies,categories=toolcrib

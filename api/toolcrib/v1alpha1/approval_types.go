@@ -2,13 +2,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Approval is one write that an agent asked for and a person decides about. The
-// tool server makes it, with what it found out the write would do; a person
-// decides, once; the tool server then uses it up, once, for exactly that write.
+// Approval is one write that an agent asked for and a person decides about.
+// The tool server makes it, with what it found out the write would do; a
+// person decides, once; the tool server then uses it up, once, for exactly
+// that write. Read spec.plan, then approve:
 //
-// Read spec.plan, then approve with one command:
-//
-//	kubectl patch approval NAME --subresource=status --type=merge -p "status: {decision: Approved, decidedBy: '$(kubectl auth whoami -o jsonpath={.status.userInfo.username})'}"
+//	kubectl patch approval NAME --subresource=status --type=merge \
+//	  -p 'status: {decision: Approved, decidedBy: YOUR-USER-NAME}'
 //
 // Whoever decides holds the verbs patch on approvals/status and decide on
 // approvals (ClusterRole toolcrib-approver), is no ServiceAccount, and is not
