@@ -22,6 +22,9 @@ type flags struct {
 	auth           string
 	insecureNoAuth bool
 	locks          LocksConfig
+	oidc           OIDCConfig
+	oidcScopes     []string
+	resourceURL    string
 	allowedHosts   []string
 	allowedOrigins []string
 	metrics        string
@@ -47,11 +50,12 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.gate, "gate", "", "who decides about each write: `approval`, a person by an Approval object in the cluster (default over --http); ask, the person at the client (default otherwise); or off, nobody")
 
 	fs.StringVar(&f.http, "http", "", "serve streamable HTTP at /mcp on this `host:port` instead of stdin and stdout")
-	fs.StringVar(&f.auth, "auth", "", "how callers over --http are authenticated: `kubernetes`, by TokenReview (default in a cluster), or none, which is for loopback addresses (default otherwise)")
+	fs.StringVar(&f.auth, "auth", "", "how callers over --http are authenticated: `kubernetes`, by TokenReview (default in a cluster); oidc, by the tokens of an OpenID Connect issuer; or none, which is for loopback addresses (default otherwise)")
 	fs.BoolVar(&f.insecureNoAuth, "insecure-no-auth", false, "allow --auth=none on any address: everyone who can reach it can call every tool")
-	fs.StringVar(&f.locks.Audience, "audience", "", "`audience` that tokens must be issued for; the program's name if absent")
+	fs.StringVar(&f.locks.Audience, "audience", "", "`audience` that tokens must be issued for; the program's name if absent, or with --auth=oidc --resource-url")
 	fs.StringVar(&f.locks.Namespace, "locks-namespace", "", "`namespace` in which callers are granted tools and approvals are kept; the one this server runs in if absent")
 	fs.StringVar(&f.locks.Kubeconfig, "locks-kubeconfig", "", "kubeconfig `file` of the cluster that knows callers and approvals; KUBECONFIG, or the cluster this server runs in, if absent")
+	f.addOIDC(fs)
 	fs.StringSliceVar(&f.allowedHosts, "allowed-hosts", nil, "`names` clients may reach --http under besides loopback ones; * for any")
 	fs.StringSliceVar(&f.allowedOrigins, "allowed-origins", nil, "`origins` of web pages that may call, such as https://inspector.example.com")
 	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics on this `host:port`; with --http a free loopback port if absent")
@@ -109,6 +113,7 @@ func (f *flags) options(std streams) (Options, func(), error) {
 const (
 	authNone       = "none"
 	authKubernetes = "kubernetes"
+	authOIDC       = "oidc"
 )
 
 // settle gives the flags whose default depends on others their values.
@@ -136,8 +141,8 @@ func (f *flags) check() error {
 	switch {
 	case !slices.Contains([]string{string(GateAsk), string(GateApproval), string(GateOff)}, f.gate):
 		return usagef("--gate=%s is not known; write ask, approval or off", f.gate)
-	case f.auth != authNone && f.auth != authKubernetes:
-		return usagef("--auth=%s is not known; write kubernetes or none", f.auth)
+	case !slices.Contains([]string{authNone, authKubernetes, authOIDC}, f.auth):
+		return usagef("--auth=%s is not known; write kubernetes, oidc or none", f.auth)
 	case f.http == "" && f.auth != authNone:
 		return usagef("--auth=%s needs --http: over stdin and stdout there is one caller, who started the server", f.auth)
 	case f.maxResultBytes < minResultBytes:
@@ -154,6 +159,9 @@ func (f *flags) check() error {
 		return usagef("--call-timeout, --session-timeout and --shutdown-timeout must be positive, such as 30s")
 	case f.shutdownDelay < 0:
 		return usagef("--shutdown-delay=%s must not be negative", f.shutdownDelay)
+	}
+	if err := f.checkOIDC(); err != nil {
+		return err
 	}
 	return f.checkHTTP()
 }

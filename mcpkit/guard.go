@@ -31,11 +31,7 @@ func newGuard(o HTTPOptions) (*guard, error) {
 }
 
 func (g *guard) wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !g.knows(r.Host) {
-			http.Error(w, fmt.Sprintf("host %q is not one this server goes by; see --allowed-hosts", r.Host), http.StatusForbidden)
-			return
-		}
+	return g.hosted(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := *r
 		asked.Method = http.MethodPost // a GET opens a stream here, so no method is harmless
 		if err := g.origins.Check(&asked); err != nil {
@@ -50,6 +46,17 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 			}
 		}
 		next.ServeHTTP(w, r)
+	}))
+}
+
+// hosted refuses requests for a host this server does not go by.
+func (g *guard) hosted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.knows(r.Host) {
+			http.Error(w, fmt.Sprintf("host %q is not one this server goes by; see --allowed-hosts", r.Host), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -58,7 +65,7 @@ func allowOrigin(h http.Header, origin string) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 	h.Set("Access-Control-Allow-Headers", "*, Authorization")
-	h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id")
+	h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate")
 	h.Set("Vary", "Origin")
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
 // HTTPOptions configure a [Handler]. The zero value of a field takes the
@@ -23,6 +24,8 @@ type HTTPOptions struct {
 	AllowedOrigins  []string      // of web pages that may call, scheme and host; none
 	MaxRequestBytes int64         // of one request; DefaultMaxRequestBytes
 	SessionTimeout  time.Duration // of an idle session of an older client; DefaultSessionTimeout
+
+	ResourceMetadata *oauthex.ProtectedResourceMetadata // by which clients learn where to log in (RFC 9728); none
 }
 
 func (o HTTPOptions) withDefaults() HTTPOptions {
@@ -52,9 +55,14 @@ type Handler struct {
 // statelessVersion is the first protocol version without sessions.
 const statelessVersion = "2026-07-28"
 
-// HTTP returns the handler for s. It fails on an origin that is none.
+// HTTP returns the handler for s. It fails on an origin or a resource that is
+// none.
 func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	guard, err := newGuard(o)
+	if err != nil {
+		return nil, err
+	}
+	challenge, err := s.challenge(o.ResourceMetadata)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +72,8 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", h.ready)
-	mux.Handle("/mcp", guard.wrap(s.authenticated(readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
+	mux.Handle("/mcp", guard.wrap(s.authenticated(challenge, readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
+	describe(mux, guard, o.ResourceMetadata)
 	h.Handler = h.movingOn(mux)
 	return h, nil
 }
@@ -214,7 +223,7 @@ func (s *Server) clientContext(c *Call) context.Context {
 // serveHTTP serves any number of clients until ctx is done, and then finishes
 // the calls in flight for as long as the shutdown timeout allows.
 func (s *Server) serveHTTP(ctx context.Context, f flags) error {
-	handler, err := s.HTTP(HTTPOptions{f.allowedHosts, f.allowedOrigins, f.maxRequestBytes, f.sessionTimeout})
+	handler, err := s.HTTP(HTTPOptions{f.allowedHosts, f.allowedOrigins, f.maxRequestBytes, f.sessionTimeout, f.resource(s.Name)})
 	if err != nil {
 		return err
 	}

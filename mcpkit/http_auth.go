@@ -13,9 +13,13 @@ import (
 // to the protocol library, which takes it from there.
 type verifiedKey struct{}
 
+// errNoToken is the answer to a client that may not know yet that it needs one.
+var errNoToken = Errorf(Denied, "this server needs a bearer token: Authorization: Bearer TOKEN")
+
 // authenticated lets requests through whose bearer token proves a caller. Every
-// request needs one: what exists here is for callers to know.
-func (s *Server) authenticated(next http.Handler) http.Handler {
+// request needs one: what exists here is for callers to know. The challenge says
+// how to get one.
+func (s *Server) authenticated(challenge string, next http.Handler) http.Handler {
 	if s.Authenticator == nil {
 		return next
 	}
@@ -26,7 +30,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := s.callerBehind(r)
 		if err != nil {
-			s.turnAway(w, err)
+			s.turnAway(w, challenge, err)
 			return
 		}
 		known.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), verifiedKey{}, caller)))
@@ -57,14 +61,12 @@ func (s *Server) callerBehind(r *http.Request) (Caller, error) {
 	return caller, err
 }
 
-var errNoToken = Errorf(Denied, "this server needs a bearer token: Authorization: Bearer TOKEN")
-
 // retryAfter is how long a client should wait that could not be authenticated,
 // in seconds.
 const retryAfter = "2"
 
 // turnAway answers a request whose caller is not known (RFC 6750, section 3).
-func (s *Server) turnAway(w http.ResponseWriter, err error) {
+func (s *Server) turnAway(w http.ResponseWriter, challenge string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return // nobody waits for the answer
 	}
@@ -78,9 +80,8 @@ func (s *Server) turnAway(w http.ResponseWriter, err error) {
 		http.Error(w, known.Text, http.StatusServiceUnavailable)
 		return
 	}
-	challenge := "Bearer"
 	if known != errNoToken {
-		challenge += ` error="invalid_token"`
+		challenge += `, error="invalid_token"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	http.Error(w, known.Text, http.StatusUnauthorized)

@@ -162,15 +162,22 @@ func (p Program) serve(ctx context.Context, f flags, std streams) error {
 	return s.serveHTTP(ctx, f)
 }
 
-// lock has the cluster decide what the flags leave to it. A server that only
-// reads has no approvals to look for.
+// lock has the cluster, and the issuer it trusts, decide what the flags leave
+// to them. A server that only reads has no approvals to look for.
 func (p Program) lock(o *Options, f flags) error {
 	approvals := o.Gate == GateApproval && o.Access != AccessRead
-	if f.auth != authKubernetes && !approvals {
+	if f.auth == authNone && !approvals {
 		return nil
 	}
 	if p.Locks == nil {
 		return usagef("%s asks no cluster about callers and approvals; write --auth=none --gate=ask", p.Name)
+	}
+	if f.auth == authOIDC {
+		authenticator, err := f.authenticator()
+		if err != nil {
+			return err
+		}
+		o.Authenticator = authenticator
 	}
 	f.locks.Audience = cmp.Or(f.locks.Audience, p.Name)
 	f.locks.UserAgent = p.Name + "/" + p.Version
@@ -179,7 +186,10 @@ func (p Program) lock(o *Options, f flags) error {
 		return usagef("--auth=%s --gate=%s: %w", f.auth, o.Gate, err)
 	}
 	if f.auth == authKubernetes {
-		o.Authenticator, o.Authorizer = locks, locks
+		o.Authenticator = locks
+	}
+	if f.auth != authNone {
+		o.Authorizer = locks
 	}
 	if approvals {
 		o.Approvals = locks
