@@ -61,10 +61,13 @@ k8s-scale-5f2e9c01-1             kagent/troubleshooter   k8s_scale             d
 // shell would.
 func TestTheOneCommandThatApproves(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../../charts/locks/README.md")
+	readme, err := os.ReadFile(chart + "/README.md")
 	require.NoError(t, err)
 	line := regexp.MustCompile(`(?m)^kubectl -n NAMESPACE (patch approval NAME .*) -p "(.*)\$\(kubectl (.*)\)(.*)"$`).FindStringSubmatch(string(readme))
 	require.NotNil(t, line, "the README has the command")
+	notes, err := os.ReadFile(chart + "/templates/NOTES.txt")
+	require.NoError(t, err)
+	require.Contains(t, string(notes), line[0])
 
 	for _, person := range []person{ada, bob} {
 		asks(t, approval("one-command"+person.name[:3]))

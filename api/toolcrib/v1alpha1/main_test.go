@@ -15,11 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/testbed"
+	"github.com/toolcrib/toolcrib/testbed/build"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// manifests is what the chart installs.
-const manifests = "../../../charts/locks/manifests"
+// The chart that brings the types and their policy, and what it installs.
+const (
+	chart     = "../../../charts/locks"
+	manifests = chart + "/manifests"
+)
 
 var cluster *testbed.Cluster
 
@@ -35,9 +39,9 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// settle installs the chart's manifests and lets the people in.
+// settle installs the chart and lets the people in.
 func settle() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // the first time Helm is built
 	defer cancel()
 	var errs []error
 	user := func(name string) person {
@@ -53,13 +57,40 @@ func settle() error {
 	admin = person{name: "toolcrib:admin", kubeconfig: cluster.Kubeconfig}
 	ada, bob, vic, mallory = user("ada"), user("bob@example.com"), user("vic"), user("mallory")
 	robot, server = account("robot"), account("server")
-	_, err := cluster.Kubectl(ctx, "apply", "-f", manifests, "-f", "testdata/people.yaml")
-	return errors.Join(append(errs, err, locked(ctx))...)
+	programs, err := build.Build(ctx, os.Stderr, build.Helm)
+	errs = append(errs, err)
+	helmPath = programs[build.Helm.Name]
+	_, err = helm(ctx, "install", release, chart)
+	errs = append(errs, err)
+	_, err = cluster.Kubectl(ctx, "apply", "-f", "testdata/people.yaml")
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return err
+	}
+	return locked(ctx)
+}
+
+// release is the chart's, in namespace default.
+const release = "crib-locks"
+
+var helmPath string
+
+// helm runs Helm as the administrator, with a home that goes with the cluster.
+func helm(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, helmPath, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig,
+		"HELM_CACHE_HOME="+cluster.Dir, "HELM_CONFIG_HOME="+cluster.Dir, "HELM_DATA_HOME="+cluster.Dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("helm %s: %w: %s", args[0], err, out)
+	}
+	return string(out), err
 }
 
 // locked returns once the API server holds requests to the policy, which takes
 // it a moment.
 func locked(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	tooLong := approval("probe")
 	tooLong.Spec.ExpiresAt = in(25 * time.Hour)
 	tick := time.NewTicker(50 * time.Millisecond)
