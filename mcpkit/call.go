@@ -25,8 +25,11 @@ type Call struct {
 	args     json.RawMessage
 	began    time.Time
 	held     []func() // give back what the call holds
-	plan     *Plan
-	verdict  string // of the gate
+	plan     *Plan    // as it may be shown
+	argsHash string   // of the call, for an approval
+	planHash string   // of the plan as it was made
+	verdict  string   // of the gate
+	approval string   // name of the one that the write used up
 
 	out    any
 	err    error
@@ -46,6 +49,9 @@ const (
 	MetaRun   = "toolcrib.dev/run"
 )
 
+// nameBytes bounds what an agent says of itself.
+const nameBytes = 253
+
 type callKey struct{}
 
 func newCall(t *tool, req *mcp.CallToolRequest, now time.Time) *Call {
@@ -53,8 +59,8 @@ func newCall(t *tool, req *mcp.CallToolRequest, now time.Time) *Call {
 	run, _ := req.Params.Meta[MetaRun].(string)
 	return &Call{
 		ID:    rand.Text()[:12],
-		Agent: clean(agent),
-		Run:   clean(run),
+		Agent: oneLine(clean(agent), nameBytes),
+		Run:   oneLine(clean(run), nameBytes),
 		tool:  t,
 		req:   req,
 		args:  req.Params.Arguments,

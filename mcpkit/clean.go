@@ -43,6 +43,16 @@ func clean(s string) string {
 	return b.String()
 }
 
+// oneLine is s on one line of about max bytes, its spaces single: what stands in
+// a list can then pass for no other line or column of it.
+func oneLine(s string, max int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= max {
+		return s
+	}
+	return strings.ToValidUTF8(s[:max], "") + "…"
+}
+
 func firstUnclean(s string) int {
 	for i := range len(s) {
 		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c >= 0x7f {

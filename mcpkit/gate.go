@@ -16,37 +16,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// Plan is what a write would do, found out without doing it. Apply is called
-// with a plan made a moment before, whose hash is the approved one; it must
-// still use State's versions as preconditions, so that nothing slips between.
-type Plan struct {
-	Target string   // what would change, such as "deployments/web in namespace shop"
-	Diff   string   // how it would change, short; empty when nothing would, and then nobody is asked
-	Notes  []string // what the person deciding should know besides
-	Now    []string // how things stand, for that person; what moves by itself belongs here, since it does not make the plan stale
-	Seen   []string // versions of everything the plan rests on; a change to one makes the plan stale
-	State  any      // for Apply alone; never leaves the process
-}
-
-// hash binds an approval to one tool, its arguments and this plan.
-func (p Plan) hash(tool string, args json.RawMessage) string {
-	sum := sha256.Sum256(mustJSON([]any{tool, args, p.Target, p.Diff, p.Notes, p.Seen}))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// String is the plan as a person or a model reads it.
-func (p Plan) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\n", p.Target, strings.TrimRight(p.Diff, "\n"))
-	for _, n := range p.Notes {
-		fmt.Fprintf(&b, "\nNote: %s", n)
-	}
-	for _, n := range p.Now {
-		fmt.Fprintf(&b, "\nNow: %s", n)
-	}
-	return strings.TrimRight(b.String(), "\n")
-}
-
 // GateMode says who decides about a write.
 type GateMode string
 
@@ -119,7 +88,7 @@ func (g *gate) decide(ctx context.Context, c *Call) error {
 func (g *gate) question(c *Call) *mcp.CallToolResult {
 	shown, _ := cutText(c.plan.String(), planBytes)
 	state := g.sign(asked{
-		Hash:    c.plan.hash(c.tool.Name, c.args),
+		Hash:    c.planHash,
 		Nonce:   rand.Text(),
 		Expires: g.now().Add(askTTL),
 	})
@@ -146,7 +115,7 @@ func (g *gate) answer(c *Call) error {
 		c.verdict = "declined"
 		return Errorf(Denied, "the person declined. Nothing was changed; do not try the same again without being asked to")
 	}
-	if promise.Hash != c.plan.hash(c.tool.Name, c.args) {
+	if promise.Hash != c.planHash {
 		c.verdict = "stale"
 		return Errorf(Conflict, "what this plan rests on changed between plan and approval, so nothing was done. Call again to have the new plan approved: %s", c.plan)
 	}

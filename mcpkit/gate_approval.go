@@ -1,11 +1,8 @@
 package mcpkit
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -14,25 +11,29 @@ import (
 // to be used.
 const approvalTTL = time.Hour
 
-// maxApprovedPlan bounds a plan that is kept to be approved, in bytes. A longer
-// one is refused: nobody approves what is not shown.
-const maxApprovedPlan = 64 << 10
+// Bounds of what a person is asked to approve, in bytes. What is longer is
+// refused: nobody approves what is not shown.
+const (
+	maxApprovedPlan      = 64 << 10
+	maxApprovedArguments = 256 << 10
+)
 
 // ApprovalRequest is one write as a person approves it. An approval is good for
 // a request that equals it in everything but Agent, Run, Call and Expires.
 type ApprovalRequest struct {
 	Server        string // name of the program
 	Tool          string
-	Caller        string          // whom authentication found
-	Agent         string          // the caller as people name it
-	Run           string          // as the client says
-	Call          string          // id of the call that asks
-	Target        string          // what would change
-	Arguments     json.RawMessage // an object, redacted, as the person reads them
-	ArgumentsHash string          // of the arguments as they are
-	Plan          string          // what would change and how, whole
-	PlanHash      string          // of the plan and of what it rests on
-	Expires       time.Time       // when a person has decided too late
+	Caller        string // whom authentication found
+	Agent         string // the caller as people name it
+	Run           string // as the client says
+	Call          string // id of the call that asks
+	Target        string // what would change
+	Arguments     string // a JSON object, redacted, as the person reads it
+	ArgumentsHash string // of server, tool, caller and the arguments as they are
+	Plan          string // what would change and how, whole
+	PlanHash      string // of all that, of the plan as it is and of what it rests on
+	Key           string // names the key of the hashes, without which none can be made
+	Expires       time.Time
 }
 
 // ApprovalState says how an Approval stands towards a request.
@@ -42,18 +43,33 @@ type ApprovalState string
 const (
 	ApprovalPending  ApprovalState = "pending"  // nobody has decided
 	ApprovalConsumed ApprovalState = "consumed" // approved, and taken for this very call
+	ApprovalTaken    ApprovalState = "taken"    // approved, and taken at this moment for another call
 	ApprovalDenied   ApprovalState = "denied"   // a person said no, and it has not expired
 )
 
-// Approval is what Approvals know of a request.
+// ApprovalFate is why an approval that a caller may count on is good for
+// nothing.
+type ApprovalFate string
+
+// The fates of approvals.
+const (
+	ApprovalStale    ApprovalFate = "stale"     // approved, but of a plan that is no longer true
+	ApprovalUsed     ApprovalFate = "used"      // consumed for an earlier call
+	ApprovalOtherKey ApprovalFate = "other key" // made by a server with another key
+)
+
+// Approval is what Approvals know of a request. What people wrote into it is
+// as they wrote it.
 type Approval struct {
 	Name      string // of the object, with its namespace: "tools/k8s-scale-4f2k"
 	State     ApprovalState
 	DecidedBy string    // the person, once there is a decision
 	Reason    string    // that person's words, if any
 	Expires   time.Time // of the request
-	Stale     bool      // an approval for the same call was there, but of a plan that is no longer true
 	Command   string    // by which a person approves
+
+	Earlier string // name of an approval that this one replaces, if any
+	Fate    ApprovalFate
 }
 
 // Approvals is where the decisions of people about writes are kept, where every
@@ -62,7 +78,7 @@ type Approvals interface {
 	// Consume takes the approval of exactly r for the one call that asks. Of
 	// any number that ask at once, one is told ApprovalConsumed, and nobody
 	// ever again. Where no decision is kept it asks for one. The error is an
-	// *Error.
+	// *Error, and then the write must not begin.
 	Consume(ctx context.Context, r ApprovalRequest) (Approval, error)
 }
 
@@ -76,6 +92,7 @@ func (g *gate) consume(ctx context.Context, c *Call) error {
 	}
 	request, err := g.request(c)
 	if err != nil {
+		c.verdict = "cannot ask"
 		return err
 	}
 	a, err := g.approvals.Consume(ctx, request)
@@ -83,80 +100,80 @@ func (g *gate) consume(ctx context.Context, c *Call) error {
 		c.verdict = "cannot ask"
 		return err
 	}
-	c.verdict = fmt.Sprintf("%s %s", a.State, a.Name)
-	if a.DecidedBy != "" {
-		c.verdict += " by " + a.DecidedBy
-	}
+	a.DecidedBy, a.Reason = oneLine(clean(a.DecidedBy), nameBytes), oneLine(clean(a.Reason), reasonBytes)
+	c.verdict = a.verdict()
 	switch a.State {
 	case ApprovalConsumed:
+		c.approval = a.Name
 		return nil
+	case ApprovalTaken:
+		return Errorf(Conflict, "another call used approval %s at this moment, so this one changed nothing. See what that call did before you call again", a.Name)
 	case ApprovalDenied:
-		return Errorf(Denied, "%s denied this (approval %s)%s. Nothing was changed; do not try the same again without being asked to", a.DecidedBy, a.Name, because(a.Reason))
+		return Errorf(Denied, "%s denied this write%s. Nothing was changed. Approval %s stays denied until %s; do not try to reach the same in another way",
+			a.DecidedBy, a.because(), a.Name, a.until())
 	}
-	return g.waiting(c, a)
+	return waiting(a, c.plan)
 }
 
-func because(reason string) string {
-	if reason == "" {
+// reasonBytes bounds what a person's reason takes of an answer.
+const reasonBytes = 500
+
+// verdict is the gate's word in the ledger.
+func (a Approval) verdict() string {
+	text := fmt.Sprintf("%s %s", a.State, a.Name)
+	if a.DecidedBy != "" {
+		text += " by " + a.DecidedBy
+	}
+	if a.Earlier != "" {
+		text += fmt.Sprintf(", %s %s", a.Fate, a.Earlier)
+	}
+	return text
+}
+
+func (a Approval) because() string {
+	if a.Reason == "" {
 		return ""
 	}
-	return fmt.Sprintf(", saying %q", reason)
+	return fmt.Sprintf(" and says %q", a.Reason)
 }
 
+func (a Approval) until() string { return a.Expires.UTC().Format(time.RFC3339) }
+
 // waiting is the answer to a write that nobody has decided about.
-func (g *gate) waiting(c *Call, a Approval) error {
-	kind, lead := Denied, "a person must approve this write first"
-	if a.Stale {
-		kind, lead = Conflict, "what the approved plan rests on has changed since, so nothing was done and the new plan must be approved"
+func waiting(a Approval, p *Plan) error {
+	kind, lead := Denied, "a person must approve this write first. Nothing was changed"
+	switch a.Fate {
+	case ApprovalStale:
+		kind, lead = Conflict, fmt.Sprintf("what would change is no longer what approval %s says, so nothing was changed and a person must approve it as it is now", a.Earlier)
+	case ApprovalUsed:
+		lead = fmt.Sprintf("approval %s was good for one call and is used up. Nothing was changed by this call; a person must approve it anew", a.Earlier)
+	case ApprovalOtherKey:
+		lead = fmt.Sprintf("approval %s does not count here, since the server that asked for it has another key: replicas and restarts need the same --key-file. Tell whoever runs this server. Nothing was changed, and a person must approve anew", a.Earlier)
 	}
-	shown, _ := cutText(c.plan.String(), planBytes)
-	return Errorf(kind, "%s. Nothing was changed. Approval %s waits until %s; somebody who may approve runs:\n%s\nThen call again with the same arguments. What would change: %s",
-		lead, a.Name, a.Expires.UTC().Format(time.RFC3339), a.Command, shown)
+	shown, _ := cutText(p.String(), planBytes)
+	return Errorf(kind, "%s.\nUntil %s approval %s waits for somebody who may decide to run:\n%s\nOnce it is approved, call again with the same arguments; calling before changes nothing. What would change: %s",
+		lead, a.until(), a.Name, a.Command, shown)
 }
 
 // request is the call as a person approves it.
 func (g *gate) request(c *Call) (ApprovalRequest, error) {
 	plan := c.plan.approvable()
 	if len(plan) > maxApprovedPlan {
-		return ApprovalRequest{}, Errorf(TooLarge, "the plan takes %d bytes, more than the %d a person can be asked to approve at once; change less per call", len(plan), maxApprovedPlan)
+		return ApprovalRequest{}, Errorf(TooLarge, "the plan takes %d bytes, more than the %d a person can be asked to approve at once. Nothing was changed; change less per call", len(plan), maxApprovedPlan)
 	}
-	args, err := inOrder(c.args)
-	if err != nil {
-		return ApprovalRequest{}, err
-	}
-	shown, err := toNode(args)
+	shown, err := toNode(c.args)
 	if err != nil {
 		return ApprovalRequest{}, fmt.Errorf("read the arguments: %w", err)
 	}
 	c.redactor.node(shown)
-	sum := sha256.Sum256(args)
+	args := shown.String()
+	if len(args) > maxApprovedArguments {
+		return ApprovalRequest{}, Errorf(TooLarge, "the arguments take %d bytes, more than the %d a person can be asked to approve at once. Nothing was changed; change less per call", len(args), maxApprovedArguments)
+	}
 	return ApprovalRequest{
-		Server: g.server, Tool: c.tool.Name, Caller: c.Caller.Name, Agent: c.Agent, Run: c.Run, Call: c.ID,
-		Target: c.plan.Target, Arguments: json.RawMessage(shown.String()),
-		ArgumentsHash: base64.RawURLEncoding.EncodeToString(sum[:]),
-		Plan:          plan, PlanHash: c.plan.hash(c.tool.Name, args),
-		Expires: g.now().Add(approvalTTL),
+		Server: g.server, Tool: c.tool.Name, Caller: c.Caller.Name, Agent: oneLine(clean(cmp.Or(c.Agent, c.Caller.Name)), nameBytes), Run: c.Run, Call: c.ID,
+		Target: c.plan.Target, Arguments: args, ArgumentsHash: c.argsHash,
+		Plan: plan, PlanHash: c.planHash,
+		Key: g.hash("key")[:8], Expires: g.now().Add(approvalTTL),
 	}, nil
-}
-
-// approvable is the plan without what moves by itself, so that it reads the
-// same when it is made again.
-func (p Plan) approvable() string {
-	p.Now = nil
-	return p.String()
-}
-
-// inOrder is args with its keys in order, so that the same arguments are the
-// same bytes however a model writes them down.
-func inOrder(args json.RawMessage) (json.RawMessage, error) {
-	if len(args) == 0 {
-		return json.RawMessage("{}"), nil
-	}
-	d := json.NewDecoder(bytes.NewReader(args))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("read the arguments: %w", err)
-	}
-	return mustJSON(v), nil
 }

@@ -38,23 +38,3 @@ func TestUsedApprovalsAreForgottenOnceExpired(t *testing.T) {
 	require.True(t, g.useOnce(asked{Nonce: "b", Expires: now.Add(time.Minute)}))
 	require.Len(t, g.used, 1)
 }
-
-func TestThePlanHashCoversEverythingButHowThingsStand(t *testing.T) {
-	p := Plan{Target: "t", Diff: "d", Notes: []string{"n"}, Seen: []string{"1"}}
-	seen := map[string]bool{p.hash("tool", []byte(`{}`)): true}
-	for _, other := range []Plan{
-		{Target: "T", Diff: "d", Notes: []string{"n"}, Seen: []string{"1"}},
-		{Target: "t", Diff: "D", Notes: []string{"n"}, Seen: []string{"1"}},
-		{Target: "t", Diff: "d", Notes: []string{"N"}, Seen: []string{"1"}},
-		{Target: "t", Diff: "d", Notes: []string{"n"}, Seen: []string{"2"}},
-		{Target: "t", Diff: "d", Notes: []string{"n", "1"}},
-	} {
-		require.False(t, seen[other.hash("tool", []byte(`{}`))])
-		seen[other.hash("tool", []byte(`{}`))] = true
-	}
-	require.False(t, seen[p.hash("other", []byte(`{}`))])
-	require.False(t, seen[p.hash("tool", []byte(`{"a":1}`))])
-	p.State, p.Now = "not shown", []string{"shown, and moves by itself"}
-	require.True(t, seen[p.hash("tool", []byte(`{}`))])
-	require.Equal(t, "t\n\nd\n\nNote: n\nNow: shown, and moves by itself", p.String())
-}

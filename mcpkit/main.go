@@ -193,6 +193,9 @@ func (p Program) lock(o *Options, f flags) error {
 	}
 	if approvals {
 		o.Approvals = locks
+		if f.keyFile == "" {
+			o.Logger.Warn("approvals are bound to a key that ends with this process; for a restart or another replica to honour them, set --key-file")
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -271,15 +272,18 @@ func (s *Server) open(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	plan.Target, plan.Diff = s.redactor.Text(plan.Target), s.redactor.Text(plan.Diff)
-	for _, lines := range [][]string{plan.Notes, plan.Now} {
-		for i := range lines {
-			lines[i] = s.redactor.Text(lines[i])
-		}
-	}
+	plan.Notes = append(slices.Clone(plan.Notes), unseenArguments(c.args)...)
+	c.argsHash, c.planHash = s.gate.hashes(c, plan)
+	plan = plan.shown(s.redactor)
 	c.plan = &plan
 	c.setTarget(plan.Target)
-	return s.gate.decide(ctx, c)
+	if err := s.gate.decide(ctx, c); err != nil {
+		return err
+	}
+	if c.approval != "" { // should the process end in the write, this tells which it was
+		s.Logger.Info("write begins", "id", c.ID, "tool", c.tool.Name, "gate", c.verdict)
+	}
+	return nil
 }
 
 // handle does the tool's work.
@@ -317,6 +321,9 @@ func (s *Server) finish(c *Call) error {
 // an internal error goes to the log, under the id the answer gives.
 func (s *Server) refuse(c *Call) {
 	kind, text := explain(c.err, c.tool.Name, c.ID)
+	if c.approval != "" {
+		text += fmt.Sprintf("\nApproval %s is used up; to try again, a person must approve again", c.approval)
+	}
 	text, c.cut = cutText(s.redactor.Text(text), s.MaxResultBytes)
 	c.kind = kind
 	if kind == internal {
