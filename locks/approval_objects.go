@@ -50,8 +50,10 @@ func (t *attempt) live(label, value string) string {
 	return fmt.Sprintf("%s=%s,%s in (%s)", label, value, hourLabel, strings.Join(hours, ","))
 }
 
-// Bounds of what is listed: of one answer of the API server, and of all.
+// Bounds of what is listed: of one answer of the API server, of all, and of how
+// often one that breaks off is asked for again, a second later each time.
 const (
+	pageRetries     = 1
 	pageOfApprovals = 50
 	pageOfNames     = 500
 	maxListed       = 5000
@@ -103,10 +105,13 @@ func (t *attempt) number(ctx context.Context) (int, error) {
 
 var errTooManyKept = mcpkit.Errorf(mcpkit.Unavailable, "more than %d approvals of this caller are kept, so that a new one cannot be told from them. Nothing was changed; somebody who runs the cluster must delete old approvals", maxListed)
 
+// errMoved is what to return when another request has got in the way.
+var errMoved = mcpkit.Errorf(mcpkit.Conflict, "too many calls ask for the same approval at once. Nothing was changed; try again in a few seconds")
+
 // moved reports whether another request got in the way, or may have: then it
 // helps to look again.
 func moved(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || uncertain(err)
+	return errors.Is(err, errMoved) || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || uncertain(err)
 }
 
 // uncertain reports whether a write that failed may have been done all the same.
@@ -132,7 +137,7 @@ func (l *Locks) refused(err error, tried string) error {
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
 		return mcpkit.Wrap(mcpkit.Invalid, err, "the API server does not take the approval that this write needs. Nothing was changed. It says: %s", said(err))
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return mcpkit.Wrap(mcpkit.Conflict, err, "too many calls ask for the same approval at once. Nothing was changed; try again in a few seconds")
+		return mcpkit.Wrap(mcpkit.Conflict, err, "%s", errMoved.Text)
 	case tried != "":
 		return mcpkit.Wrap(mcpkit.Unavailable, err, "the API server broke off while approval %s/%s was being used up, so whether it is used up is not known. Nothing was changed. Call again with the same arguments: if it is used up, a person must approve again", l.namespace, tried)
 	}
@@ -151,6 +156,6 @@ func said(err error) string {
 
 // page asks for a part of the approvals that selector selects.
 func (c *cluster) page(selector string, limit int, next string) *rest.Request {
-	return c.approvals.Get().Namespace(c.namespace).Resource("approvals").
+	return c.approvals.Get().Namespace(c.namespace).Resource("approvals").MaxRetries(pageRetries).
 		Param("labelSelector", selector).Param("limit", strconv.Itoa(limit)).Param("continue", next)
 }

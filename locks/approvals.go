@@ -80,8 +80,8 @@ func (t *attempt) settle(ctx context.Context) (mcpkit.Approval, error) {
 type standing int
 
 const (
-	gone     standing = iota // expired, or of another plan and undecided
-	stale                    // approved, and of another plan
+	gone     standing = iota // expired, or of another plan or call and undecided
+	stale                    // approved, and of another plan or call
 	used                     // by another call
 	ours                     // used by this call
 	pending                  // for a decision
@@ -150,18 +150,23 @@ func (t *attempt) consume(ctx context.Context, a v1alpha1.Approval) (mcpkit.Appr
 	return answer(a, mcpkit.ApprovalConsumed), err
 }
 
-// ask makes the approval that the call needs.
+// ask makes the approval that the call needs. Its name is found before it is
+// looked once more whether another replica has made one, so that of all who ask
+// at the same time each either sees that one or wants its name.
 func (t *attempt) ask(ctx context.Context) (mcpkit.Approval, error) {
 	r := t.r
+	n, err := t.number(ctx)
+	if err != nil {
+		return mcpkit.Approval{}, err
+	}
 	others, err := t.listed(ctx, t.live(callerLabel, short(r.Caller)))
 	if err != nil {
 		return mcpkit.Approval{}, err
 	}
-	if err := t.tooMany(others); err != nil {
-		return mcpkit.Approval{}, err
+	if slices.ContainsFunc(others, func(a v1alpha1.Approval) bool { return t.standing(a) >= pending }) {
+		return mcpkit.Approval{}, errMoved
 	}
-	n, err := t.number(ctx)
-	if err != nil {
+	if err := t.tooMany(others); err != nil {
 		return mcpkit.Approval{}, err
 	}
 	a := v1alpha1.Approval{

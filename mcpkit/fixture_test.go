@@ -20,6 +20,7 @@ type shelf struct {
 	labels  map[string]string
 	version int
 	writes  int
+	broken  error // what setting a label fails with
 
 	entered chan string               // gets the name of each call of shelf_wait_item
 	release chan struct{}             // lets those calls go on
@@ -128,6 +129,9 @@ func (s *shelf) planLabel(_ context.Context, in labelIn) (mcpkit.Plan, error) {
 func (s *shelf) setLabel(_ context.Context, in labelIn, _ mcpkit.Plan) (itemOut, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.broken != nil {
+		return itemOut{}, s.broken
+	}
 	s.labels[in.Name] = in.Label
 	s.version++
 	s.writes++

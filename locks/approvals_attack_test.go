@@ -1,0 +1,160 @@
+package locks
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
+	"github.com/toolcrib/toolcrib/mcpkit"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// plant makes an approval as whoever may create them can, and has Ada approve.
+func (r room) plant(like v1alpha1.Approval, name string, change func(*v1alpha1.ApprovalSpec)) {
+	r.t.Helper()
+	forged := v1alpha1.Approval{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "Approval"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: name, Labels: maps.Clone(like.Labels), Annotations: maps.Clone(like.Annotations)},
+		Spec:       like.Spec,
+	}
+	change(&forged.Spec)
+	raw, err := json.Marshal(forged)
+	require.NoError(r.t, err)
+	file := filepath.Join(r.t.TempDir(), "forged.json")
+	require.NoError(r.t, os.WriteFile(file, raw, 0o600))
+	kubectl(r.t, "create", "-f", file)
+	r.approve(answer(forged, mcpkit.ApprovalPending))
+}
+
+// An attacker who may create approvals shows the person something harmless with
+// the hashes of something else.
+func TestWhatThePersonReadIsWhatIsDone(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	asked := r.consume(l, r.request("call-1"))
+	genuine := r.kept()[0]
+	for name, change := range map[string]func(*v1alpha1.ApprovalSpec){
+		"plan": func(s *v1alpha1.ApprovalSpec) {
+			s.Plan = "deployments/web in namespace shop\n\n  +labels: {harmless: \"true\"}"
+		},
+		"space":     func(s *v1alpha1.ApprovalSpec) { s.Plan += " " },
+		"arguments": func(s *v1alpha1.ApprovalSpec) { s.Arguments = `{"name":"web","replicas":2}` },
+		"target":    func(s *v1alpha1.ApprovalSpec) { s.Target = "deployments/test in namespace shop" },
+		"tool":      func(s *v1alpha1.ApprovalSpec) { s.Tool = "k8s_label_resource" },
+		"server":    func(s *v1alpha1.ApprovalSpec) { s.Server = "helm-mcp" },
+		"caller":    func(s *v1alpha1.ApprovalSpec) { s.Caller = "bob" },
+	} {
+		r.plant(genuine, "forged-"+name, change)
+		a := r.consume(l, r.request("call-2"))
+		require.Equal(t, []any{mcpkit.ApprovalPending, asked.Name}, []any{a.State, a.Name}, name)
+	}
+	r.plant(genuine, "copied", func(*v1alpha1.ApprovalSpec) {})
+	done := r.consume(l, r.request("call-3"))
+	require.Equal(t, []any{mcpkit.ApprovalConsumed, r.ns + "/copied"}, []any{done.State, done.Name}, "a copy of the very same words is as good")
+}
+
+// The agent's own ServiceAccount is even granted what approvers are granted.
+func TestTheAgentCannotApprove(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	agent, err := bed().ServiceAccount(t.Context(), "agents", "troubleshooter")
+	require.NoError(t, err)
+	asked := r.consume(l, r.request("call-1"))
+	for who, kubeconfig := range map[string]string{"is a ServiceAccount and never decides": agent, "is forbidden": r.mallory} {
+		out, err := r.shell(kubeconfig, asked.Command)
+		require.Error(t, err)
+		require.Contains(t, out, who)
+	}
+	require.Equal(t, asked, r.consume(l, r.request("call-2")))
+	mine := r.consume(l, r.request("call-3", func(q *mcpkit.ApprovalRequest) { q.Caller = "Ada Lovelace" }))
+	out, err := r.shell(r.ada, mine.Command)
+	require.Error(t, err)
+	require.Contains(t, out, "cannot decide about it")
+}
+
+// Where the admission policy is missing, the server holds to its main rules.
+func TestStandingOfADecision(t *testing.T) {
+	now := time.Now()
+	q := mcpkit.ApprovalRequest{Caller: "system:serviceaccount:agents:troubleshooter", Call: "call", Plan: "plan"}
+	for want, statuses := range map[standing][]v1alpha1.ApprovalStatus{
+		pending:  {{}, {Decision: "Pending"}, {Decision: "approved", DecidedBy: "ada"}, {DecidedBy: "ada"}},
+		approved: {{Decision: "Approved", DecidedBy: "ada"}},
+		denied:   {{Decision: "Denied"}, {Decision: "Denied", DecidedBy: "system:serviceaccount:agents:troubleshooter"}},
+		usurped: {{Decision: "Approved"}, {Decision: "Approved", DecidedBy: "system:serviceaccount:agents:troubleshooter"},
+			{Decision: "Approved", DecidedBy: "system:serviceaccount:agents:other"}},
+		used: {{Decision: "Approved", DecidedBy: "ada", ConsumedBy: "other"}, {Decision: "Approved", DecidedBy: "ada", ConsumedAt: new(metav1.NewTime(now))}},
+		ours: {{Decision: "Approved", DecidedBy: "ada", ConsumedBy: "call", ConsumedAt: new(metav1.NewTime(now))}},
+		gone: {{ConsumedBy: "call"}, {Decision: "Denied", ConsumedBy: "call"}},
+	} {
+		for _, status := range statuses {
+			try := attempt{Locks: &Locks{clock: clock{}}, r: q}
+			spec := v1alpha1.ApprovalSpec{Caller: q.Caller, Plan: q.Plan, ExpiresAt: metav1.NewTime(now.Add(time.Hour))}
+			require.Equal(t, want, try.standing(v1alpha1.Approval{Spec: spec, Status: status}), "%+v", status)
+			spec.ExpiresAt = metav1.NewTime(now.Add(-time.Second))
+			if late := try.standing(v1alpha1.Approval{Spec: spec, Status: status}); want != used && want != ours {
+				require.Equal(t, gone, late, "%+v", status)
+			}
+		}
+	}
+}
+
+func TestAServerThatCannotKeepApprovals(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	powerless, err := bed().ServiceAccount(t.Context(), r.ns, "powerless")
+	require.NoError(t, err)
+	forbidden, _ := r.replicaOf(powerless)
+	missing, _ := r.replica()
+	missing.cluster.approvals = without(t, bed().Kubeconfig)
+	nowhere, _ := r.replicaOf(bed().Kubeconfig)
+	nowhere.cluster.namespace = "not-there"
+	down, _ := r.replicaOf(redirected(t, r.server, "https://127.0.0.1:1", nil))
+	for _, c := range []struct {
+		locks *Locks
+		kind  mcpkit.Kind
+		text  string
+	}{
+		{forbidden, mcpkit.Denied, "this server may not keep approvals in namespace " + r.ns + ". Nothing was changed. Tell whoever runs it: it needs list and create"},
+		{missing, mcpkit.Unavailable, "comes with charts/locks"},
+		{nowhere, mcpkit.Unavailable, "the cluster keeps no approvals in namespace not-there. Nothing was changed"},
+		{down, mcpkit.Unavailable, "the API server that keeps them does not answer. Nothing was changed; try again in a few seconds"},
+	} {
+		_, err := c.locks.Consume(t.Context(), r.request("call"))
+		known := refusal(t, err)
+		require.Equal(t, c.kind, known.Kind, known.Text)
+		require.Contains(t, known.Text, c.text)
+		require.NotContains(t, known.Text, "127.0.0.1")
+	}
+	long := r.request("call", func(q *mcpkit.ApprovalRequest) { q.Caller = strings.Repeat("x", 2000) })
+	l, _ := r.replica()
+	_, err = l.Consume(t.Context(), long)
+	known := refusal(t, err)
+	require.Equal(t, mcpkit.Invalid, known.Kind)
+	require.Contains(t, known.Text, "the API server does not take the approval that this write needs. Nothing was changed. It says: ")
+	require.Less(t, len(known.Text), 700)
+}
+
+// without is a client of a cluster for a type that is not installed there.
+func without(t *testing.T, kubeconfig string) rest.Interface {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err)
+	config.GroupVersion, config.APIPath = &schema.GroupVersion{Group: "absent.toolcrib.dev", Version: "v1"}, "/apis"
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	c, err := rest.RESTClientFor(config)
+	require.NoError(t, err)
+	return c
+}
