@@ -2,6 +2,8 @@ package mcpkit
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -9,18 +11,21 @@ import (
 
 // Together runs steps at once, at most limit at a time, and returns their first
 // error when all have ended. The context of the steps ends with that error; a
-// step that must not end the others returns nil. A panic in a step becomes the
-// caller's, so that it ends one call and not the process.
+// step that must not end the others returns nil. A panic in a step ends the
+// others like an error and becomes the caller's, with the stack of the step, so
+// that it ends one call and not the process.
 func Together(ctx context.Context, limit int, steps ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)
 	var first sync.Once
-	var bug any
+	var bug *stepPanic
 	for _, step := range steps {
-		group.Go(func() error {
+		group.Go(func() (err error) {
 			defer func() {
 				if p := recover(); p != nil {
-					first.Do(func() { bug = p })
+					known := &stepPanic{p, debug.Stack()}
+					first.Do(func() { bug = known })
+					err = known
 				}
 			}()
 			if err := ctx.Err(); err != nil {
@@ -35,3 +40,11 @@ func Together(ctx context.Context, limit int, steps ...func(context.Context) err
 	}
 	return err
 }
+
+// stepPanic is a panic on its way from the step to the caller.
+type stepPanic struct {
+	value any
+	stack []byte
+}
+
+func (p *stepPanic) Error() string { return fmt.Sprintf("%v\n%s", p.value, p.stack) }

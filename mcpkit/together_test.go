@@ -3,6 +3,7 @@ package mcpkit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -36,10 +37,30 @@ func TestTogetherKeepsToItsLimit(t *testing.T) {
 }
 
 func TestTogetherPanicsInItsCaller(t *testing.T) {
-	require.PanicsWithValue(t, "bug", func() {
+	started, ended := make(chan struct{}), false
+	defer func() {
+		bug := fmt.Sprint(recover())
+		require.Contains(t, bug, "index out of range [1] with length 0")
+		require.Contains(t, bug, "mcpkit_test.outOfRange", "the stack is that of the step")
+		require.True(t, ended, "the other step was told to end")
+	}()
+	_ = mcpkit.Together(t.Context(), 2,
+		func(ctx context.Context) error { close(started); <-ctx.Done(); ended = true; return nil },
+		func(context.Context) error { <-started; return outOfRange(nil) },
+	)
+	t.Error("no panic")
+}
+
+//go:noinline
+func outOfRange(errs []error) error { return errs[1] }
+
+// TestTogetherPanicsThoughAStepFailedFirst holds to it that no bug hides behind
+// an error.
+func TestTogetherPanicsThoughAStepFailedFirst(t *testing.T) {
+	require.Panics(t, func() {
 		_ = mcpkit.Together(t.Context(), 2,
-			func(context.Context) error { return nil },
-			func(context.Context) error { panic("bug") },
+			func(context.Context) error { return errors.New("broken") },
+			func(ctx context.Context) error { <-ctx.Done(); panic("bug") },
 		)
 	})
 }
