@@ -63,7 +63,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.maxResultBytes, "max-result-bytes", DefaultMaxResultBytes, "largest answer, text and structured result together, in `bytes`")
 	fs.Int64Var(&f.maxRequestBytes, "max-request-bytes", DefaultMaxRequestBytes, "largest request over --http, in `bytes`")
 	fs.IntVar(&f.maxCalls, "max-calls", DefaultMaxCalls, "calls at once; more wait their turn")
-	fs.Float64Var(&f.callerRate, "caller-rate", DefaultCallerRate, "calls a `second` that one authenticated caller may make, lists of tools included, and twice as many in a burst; more are refused")
+	fs.Float64Var(&f.callerRate, "caller-rate", DefaultCallerRate, "`calls` a second that one authenticated caller may make, lists of tools included, and twice as many in a burst; more are refused")
 	fs.IntVar(&f.callerCalls, "caller-calls", 0, "calls at once by one authenticated caller; more are refused; half of --max-calls if absent")
 	fs.DurationVar(&f.callTimeout, "call-timeout", 0, "longest a call may take, waiting for a person apart; 1m if absent, more for tools that wait for the backend")
 	fs.DurationVar(&f.sessionTimeout, "session-timeout", DefaultSessionTimeout, "how long a session of an older client may be idle")

@@ -57,10 +57,11 @@ func outOfRange(errs []error) error { return errs[1] }
 // TestTogetherPanicsThoughAStepFailedFirst holds to it that no bug hides behind
 // an error.
 func TestTogetherPanicsThoughAStepFailedFirst(t *testing.T) {
+	started := make(chan struct{})
 	require.Panics(t, func() {
 		_ = mcpkit.Together(t.Context(), 2,
-			func(context.Context) error { return errors.New("broken") },
-			func(ctx context.Context) error { <-ctx.Done(); panic("bug") },
+			func(context.Context) error { <-started; return errors.New("broken") },
+			func(ctx context.Context) error { close(started); <-ctx.Done(); panic("bug") },
 		)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,10 @@ const (
 	namespace = "agree" // of the server
 	audience  = "server.agree.svc"
 )
+
+// toolsType tells kubectl that there are tools, from a folder two below the
+// root.
+const toolsType = "../../charts/locks/manifests/toolcrib.dev_tools.yaml"
 
 // caller is a ServiceAccount that was granted something.
 type caller struct {
@@ -44,6 +49,7 @@ type agreement struct {
 func Agree(t *testing.T, c *testbed.Cluster, ts *mcpkit.Toolset) {
 	t.Helper()
 	a := &agreement{cluster: c, tools: names(t, ts)}
+	a.install(t)
 	a.grant(t)
 	url := a.serve(t, ts)
 	for _, who := range a.callers {
@@ -81,6 +87,17 @@ func names(t *testing.T, ts *mcpkit.Toolset) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// install waits until kubectl knows what a tool is.
+func (a *agreement) install(t *testing.T) {
+	t.Helper()
+	_, err := a.cluster.Kubectl(t.Context(), "apply", "--server-side", "-f", toolsType)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := a.cluster.Kubectl(t.Context(), "get", "tools.toolcrib.dev")
+		return err == nil
+	}, time.Minute, 100*time.Millisecond)
 }
 
 // grant makes the callers and what they are granted.

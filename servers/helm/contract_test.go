@@ -3,6 +3,7 @@ package helm
 import (
 	"testing"
 
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
@@ -10,4 +11,11 @@ import (
 // Helm keeps releases in Secrets: nobody can look at one without reading them.
 func TestContract(t *testing.T) {
 	mcptest.Contract(t, func(ts *mcpkit.Toolset) { Register(ts, New(Config{})) }, "secrets")
+}
+
+// Kubectl auth can-i, the list of tools and the server agree on every tool.
+func TestTheClusterSaysWhoMayCall(t *testing.T) {
+	ts := mcpkit.NewToolset()
+	Register(ts, New(Config{}))
+	lockstest.Agree(t, cluster(), ts)
 }

@@ -3,10 +3,18 @@ package kubernetes
 import (
 	"testing"
 
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
 
 func TestContract(t *testing.T) {
 	mcptest.Contract(t, func(ts *mcpkit.Toolset) { Register(ts, New(Config{})) })
+}
+
+// Kubectl auth can-i, the list of tools and the server agree on every tool.
+func TestTheClusterSaysWhoMayCall(t *testing.T) {
+	ts := mcpkit.NewToolset()
+	Register(ts, New(Config{}))
+	lockstest.Agree(t, cluster(), ts)
 }
