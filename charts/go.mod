@@ -8,7 +8,9 @@ require (
 	github.com/toolcrib/toolcrib/servers/helm v0.0.0
 	github.com/toolcrib/toolcrib/servers/kubernetes v0.0.0
 	github.com/toolcrib/toolcrib/servers/prometheus v0.0.0
+	github.com/toolcrib/toolcrib/testbed v0.0.0
 	go.yaml.in/yaml/v3 v3.0.5
+	helm.sh/helm/v3 v3.22.0
 )
 
 require (
@@ -147,7 +149,6 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	helm.sh/helm/v3 v3.22.0 // indirect
 	k8s.io/api v0.37.2 // indirect
 	k8s.io/apiextensions-apiserver v0.37.0 // indirect
 	k8s.io/apimachinery v0.37.2 // indirect

@@ -1,8 +1,11 @@
 package charts
 
 import (
+	"slices"
 	"strings"
+	"testing"
 
+	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
@@ -36,4 +39,28 @@ var clusterScoped = []string{
 func resourceOf(r mcpkit.Rule, resource string) string {
 	resource, _, _ = strings.Cut(resource, "/")
 	return strings.TrimSuffix(resource+"."+r.Groups[0], ".")
+}
+
+// TestScopesAreTheClusters asks a real API server where every resource in every
+// role belongs. Those of metrics.k8s.io are served by an add-on, and belong
+// where what they measure does.
+func TestScopesAreTheClusters(t *testing.T) {
+	namespaced := map[string]bool{}
+	for value, flag := range map[bool]string{true: "--namespaced=true", false: "--namespaced=false"} {
+		for _, name := range strings.Fields(kubectl(t, "api-resources", "--output=name", flag)) {
+			namespaced[name] = value
+		}
+	}
+	for path, register := range configurations {
+		ts := mcpkit.NewToolset()
+		register(ts)
+		for _, r := range ts.Rules(accessOf(path)) {
+			for _, name := range r.Resources {
+				name = resourceOf(r, name)
+				inside, known := namespaced[strings.TrimSuffix(name, ".metrics.k8s.io")]
+				require.True(t, known, "%s: the cluster knows no %s", path, name)
+				require.Equal(t, !inside, slices.Contains(clusterScoped, name), "%s: whether %s belongs to no namespace", path, name)
+			}
+		}
+	}
 }

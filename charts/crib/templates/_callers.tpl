@@ -32,7 +32,7 @@ whether or not a caller is named, for others to bind.
 {{- $caller := index . 1 }}
 {{- range $tool := $caller.tools }}
 {{- if not (has $tool $server.Tools.tools) }}
-{{- fail (printf "caller %s is granted %s, which is no %s tool of this chart; the tools are %s" $caller.name $tool $server.Access (join ", " $server.Tools.tools)) }}
+{{- fail (printf "caller %s is granted %s, which is no %s tool of this server; its tools are %s" $caller.name $tool $server.Access (join ", " $server.Tools.tools)) }}
 {{- end }}
 {{- end }}
 {{- toJson $caller.tools }}

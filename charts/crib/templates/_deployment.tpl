@@ -84,6 +84,11 @@ containers:
       - name: key
         mountPath: /etc/toolcrib/key
         readOnly: true
+      {{- if .Values.auth.oidc.caSecret }}
+      - name: issuer
+        mountPath: /etc/toolcrib/issuer
+        readOnly: true
+      {{- end }}
       {{- with include (printf "%s.mounts" .Chart.Name) . | trim }}
       {{- . | nindent 6 }}
       {{- end }}
@@ -95,6 +100,12 @@ volumes:
     secret:
       secretName: {{ include "crib.keyname" . }}
       defaultMode: 0440
+  {{- with .Values.auth.oidc.caSecret }}
+  - name: issuer
+    secret:
+      secretName: {{ . }}
+      defaultMode: 0440
+  {{- end }}
   {{- with include (printf "%s.volumes" .Chart.Name) . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -121,6 +132,15 @@ topologySpreadConstraints:
 - --allowed-hosts={{ include "crib.hosts" . }}
 - --auth={{ .Values.auth.mode }}
 - --audience={{ include "crib.audience" . }}
+{{- with .Own.resourceURL }}
+- --resource-url={{ . }}
+{{- end }}
+{{- if eq .Values.auth.mode "oidc" }}
+{{- include "crib.oidc" .Values.auth.oidc }}
+{{- end }}
+{{- if eq (include "crib.asCaller" .) "true" }}
+- --identity=caller
+{{- end }}
 - --locks-namespace={{ .Release.Namespace }}
 {{- if eq .Access "write" }}
 - --gate=approval
@@ -135,6 +155,18 @@ topologySpreadConstraints:
 {{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "crib.oidc" }}
+- --oidc-issuer-url={{ .issuerURL }}
+{{- range $flag, $value := dict "username-claim" .usernameClaim "username-prefix" .usernamePrefix "groups-claim" .groupsClaim "groups-prefix" .groupsPrefix }}
+{{- with $value }}
+- {{ printf "--oidc-%s=%s" $flag . | quote }}
+{{- end }}
+{{- end }}
+{{- if .caSecret }}
+- --oidc-ca-file=/etc/toolcrib/issuer/ca.crt
 {{- end }}
 {{- end }}
 

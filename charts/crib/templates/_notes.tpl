@@ -6,18 +6,19 @@
 {{- define "crib.note" }}
 {{- $ns := .Release.Namespace }}
 {{- $tool := first .Tools.tools }}
+{{- $token := eq .Values.auth.mode "kubernetes" }}
 
 The {{ .Access }} server: http://{{ include "crib.host" . }}:8080/mcp
-{{- if eq .Values.auth.mode "kubernetes" }}
+{{- if $token }}
   Call it with a token for its own audience:
     kubectl -n NAMESPACE create token SERVICEACCOUNT --audience={{ include "crib.audience" . }}
 {{- else }}
   Call it with a token of {{ .Values.auth.oidc.issuerURL }} for the audience {{ include "crib.audience" . }}
 {{- end }}
   Let somebody call all its tools, or list them under {{ ternary "write.callers" "callers" (eq .Access "write") }} in the values:
-    kubectl -n {{ $ns }} create rolebinding NAME --role={{ .Name }}-callers --serviceaccount=NAMESPACE:SERVICEACCOUNT
-  Ask whether they may:
-    kubectl -n {{ $ns }} auth can-i call tools.toolcrib.dev/{{ $tool }} --as=system:serviceaccount:NAMESPACE:SERVICEACCOUNT
+    kubectl -n {{ $ns }} create rolebinding NAME --role={{ .Name }}-callers {{ ternary "--serviceaccount=NAMESPACE:SERVICEACCOUNT" "--user=USER" $token }}
+  Ask whether they may, where charts/locks is installed:
+    kubectl -n {{ $ns }} auth can-i call tools.toolcrib.dev/{{ $tool }} --as={{ ternary "system:serviceaccount:NAMESPACE:SERVICEACCOUNT" "USER" $token }}
 {{- if .Namespaces }}
   Its tools work in {{ join ", " .Namespaces }} alone.
 {{- with .Tools.denied }}

@@ -6,8 +6,11 @@ cannot grant it; the notes say which tools miss it.
 {{- define "crib.rules" }}
 {{- $name := include "crib.clustername" . }}
 {{- $itself := include "crib.itself" . }}
-{{- $rules := concat .Tools.rules (ternary list .Tools.clusterRules (not (empty .Namespaces))) ((.Own.rbac).extraRules | default list) }}
-{{- if and $rules .Namespaces }}
+{{- $extra := get (.Values.rbac | default dict) (ternary "writeExtraRules" "extraRules" (eq .Access "write")) | default list }}
+{{- $rules := concat .Tools.rules (ternary list .Tools.clusterRules (not (empty .Namespaces))) $extra }}
+{{- if eq (include "crib.asCaller" .) "true" }}
+{{- include "crib.impersonation" . }}
+{{- else if and $rules .Namespaces }}
 {{- range $namespace := .Namespaces }}
 {{- include "crib.role" (list $ "Role" $name $namespace $rules) }}
 {{- include "crib.binding" (list $ "Role" $name $namespace $itself) }}

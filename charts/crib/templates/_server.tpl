@@ -3,6 +3,7 @@ crib.server renders every object of a server's chart: those of the read server
 and, with write.enabled, those of the write server.
 */}}
 {{- define "crib.server" -}}
+{{- include "crib.check" . }}
 {{- include "crib.key" . }}
 {{- include "crib.each" (list . "crib.objects") }}
 {{- end }}
@@ -27,12 +28,14 @@ NAME.volumes and NAME.egress; each is handed the server.
 {{- range $access := ternary (list "read" "write") (list "read") $values.write.enabled }}
 {{- $write := eq $access "write" }}
 {{- $own := ternary $values.write $values $write }}
-{{- $nearby := and (hasKey $values "clusterWide") (not $values.clusterWide) }}
+{{- $alone := and (hasKey $values "clusterWide") (not $values.clusterWide) }}
+{{- $namespaces := coalesce (ternary $values.writeNamespaces list $write) $values.namespaces (ternary (list $root.Release.Namespace) list $alone) }}
+{{- $asCaller := eq (include "crib.asCaller" $root) "true" }}
 {{- $server := dict
       "Access" $access
       "Name" (include "crib.fullname" $root | printf (ternary "%s-write" "%s" $write))
       "Own" $own
-      "Namespaces" (coalesce $own.namespaces $values.namespaces (ternary (list $root.Release.Namespace) list $nearby))
+      "Namespaces" (ternary list $namespaces $asCaller)
       "Values" $values "Release" $root.Release "Chart" $root.Chart "Capabilities" $root.Capabilities }}
 {{- $file := include (printf "%s.tools" $root.Chart.Name) $server | printf "files/%s.yaml" }}
 {{- $_ := set $server "Tools" ($root.Files.Get $file | fromYaml) }}
@@ -41,23 +44,7 @@ NAME.volumes and NAME.egress; each is handed the server.
 {{- end }}
 
 {{- define "crib.objects" -}}
-{{- include "crib.check" . }}
 {{- range $kind := list "identity" "rules" "callers" "deployment" "service" "scaling" "networkpolicy" "remotemcpserver" }}
 {{- include (printf "crib.%s" $kind) $ }}
-{{- end }}
-{{- end }}
-
-{{- define "crib.check" -}}
-{{- if not .Values.write.enabled }}
-{{- range $key := list "callers" "namespaces" "audience" }}
-{{- if get $.Values.write $key }}
-{{- fail (printf "write.%s is set, but there is no write server: set write.enabled=true as well" $key) }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- if eq .Values.auth.mode "oidc" }}
-{{- $_ := required "auth.mode=oidc needs auth.oidc.issuerURL, such as https://login.example.com" .Values.auth.oidc.issuerURL }}
-{{- else if .Values.auth.oidc.issuerURL }}
-{{- fail "auth.oidc.issuerURL is set, but callers are authenticated by the cluster: set auth.mode=oidc as well" }}
 {{- end }}
 {{- end }}

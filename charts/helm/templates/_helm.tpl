@@ -51,7 +51,7 @@
 - name: cache
   emptyDir:
     sizeLimit: {{ .Values.cacheSize }}
-{{- with include "helm.repositories" . }}
+{{- with include "helm.repositories" . | trim }}
 - name: repositories
   {{- . | nindent 2 }}
 {{- end }}

@@ -1,0 +1,56 @@
+{{/*
+crib.check refuses values that each make sense and do not together, which a
+schema can only refuse without saying what to do.
+*/}}
+{{- define "crib.check" -}}
+{{- $v := .Values }}
+{{- $asCaller := eq (include "crib.asCaller" .) "true" }}
+{{- if not $v.write.enabled }}
+{{- include "crib.idle" (list "there is no write server: set write.enabled=true as well" (dict
+      "write.callers" $v.write.callers
+      "write.audience" $v.write.audience
+      "write.resourceURL" $v.write.resourceURL
+      "write.remoteMCPServer.name" $v.write.remoteMCPServer.name
+      "writeNamespaces" $v.writeNamespaces
+      "rbac.writeExtraRules" ($v.rbac).writeExtraRules
+      "allowedURLHosts" $v.allowedURLHosts
+      "allowedRepositoryHosts" $v.allowedRepositoryHosts)) }}
+{{- end }}
+{{- if $asCaller }}
+{{- include "crib.idle" (list "the cluster is asked as each caller, who has rights of their own: set identity.mode=server or leave it out" (dict
+      "namespaces" $v.namespaces
+      "writeNamespaces" $v.writeNamespaces
+      "clusterWide" $v.clusterWide
+      "rbac.extraRules" $v.rbac.extraRules
+      "rbac.writeExtraRules" $v.rbac.writeExtraRules)) }}
+{{- else }}
+{{- include "crib.idle" (list "the cluster is asked as the server: set identity.mode=caller as well" (dict
+      "identity.users" ($v.identity).users
+      "identity.groups" ($v.identity).groups
+      "identity.extras" ($v.identity).extras)) }}
+{{- end }}
+{{- if $v.clusterWide }}
+{{- include "crib.idle" (list "the tools work in the whole cluster: leave out clusterWide or this" (dict "namespaces" $v.namespaces)) }}
+{{- end }}
+{{- if eq $v.auth.mode "oidc" }}
+{{- $_ := required "auth.mode=oidc needs auth.oidc.issuerURL, such as https://login.example.com" $v.auth.oidc.issuerURL }}
+{{- else }}
+{{- include "crib.idle" (list "callers are authenticated by the cluster: set auth.mode=oidc as well" (dict
+      "auth.oidc.issuerURL" $v.auth.oidc.issuerURL
+      "auth.oidc.groupsClaim" $v.auth.oidc.groupsClaim
+      "auth.oidc.caSecret" $v.auth.oidc.caSecret)) }}
+{{- end }}
+{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- fail (printf "autoscaling.minReplicas=%v is more than autoscaling.maxReplicas=%v" $v.autoscaling.minReplicas $v.autoscaling.maxReplicas) }}
+{{- end }}
+{{- end }}
+
+{{/* crib.idle refuses values that would do nothing. It takes a list: why, and the values. */}}
+{{- define "crib.idle" -}}
+{{- $why := index . 0 }}
+{{- range $name, $value := index . 1 }}
+{{- if $value }}
+{{- fail (printf "%s is set, but %s" $name $why) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,58 @@
+package charts
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/strvals"
+)
+
+// TestRefused gives values that cannot be meant, as --set takes them, and wants
+// to be told what is wrong with them.
+func TestRefused(t *testing.T) {
+	for _, c := range []struct{ chart, set, says string }{
+		{"kubernetes", "replica=2", "additional properties 'replica' not allowed"},
+		{"kubernetes", "write.enable=true", "at '/write': additional properties 'enable' not allowed"},
+		{"kubernetes", "crib.replicas=2", "additional properties 'replicas' not allowed"},
+		{"kubernetes", "replicas=many", "at '/replicas': got string, want integer"},
+		{"kubernetes", "namespaces=a", "at '/namespaces': got string, want array"},
+		{"kubernetes", "namespaces={*}", "at '/namespaces/0'"},
+		{"kubernetes", "prometheus.url=http://p", "additional properties 'prometheus' not allowed"},
+		{"kubernetes", "runAsUser=0", "at '/runAsUser': minimum"},
+		{"kubernetes", "auth.mode=none", "at '/auth/mode': value must be one of 'kubernetes', 'oidc'"},
+		{"kubernetes", "auth.mode=oidc", "auth.mode=oidc needs auth.oidc.issuerURL"},
+		{"kubernetes", "auth.oidc.issuerURL=https://login.example.com", "set auth.mode=oidc as well"},
+		{"kubernetes", "auth.mode=oidc,auth.oidc.issuerURL=http://login.example.com", "at '/auth/oidc/issuerURL'"},
+		{"kubernetes", "callers[0].kind=ServiceAccount,callers[0].name=agent", "at '/callers/0': missing property 'namespace'"},
+		{"kubernetes", "callers[0].kind=Robot,callers[0].name=agent", "at '/callers/0/kind'"},
+		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools={*}", "at '/callers/0/tools/0'"},
+		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools={k8s_scale}", "ada is granted k8s_scale, which is no read tool of this server; its tools are k8s_check_access, "},
+		{"kubernetes", "rbac.extraRules[0].apiGroups={*},rbac.extraRules[0].resources={x},rbac.extraRules[0].verbs={get}", "at '/rbac/extraRules/0/apiGroups/0'"},
+		{"kubernetes", "rbac.extraRules[0].apiGroups={x.io},rbac.extraRules[0].resources={x},rbac.extraRules[0].verbs={delete}", "at '/rbac/extraRules/0/verbs/0': value must be one of 'get', 'list', 'watch'"},
+		{"kubernetes", "identity.groups={system:masters}", "at '/identity/groups/0'"},
+		{"kubernetes", "identity.users={bea}", "identity.users is set, but the cluster is asked as the server: set identity.mode=caller as well"},
+		{"kubernetes", "identity.mode=caller,namespaces={a}", "namespaces is set, but the cluster is asked as each caller"},
+		{"kubernetes", "write.callers[0].kind=User,write.callers[0].name=ada", "write.callers is set, but there is no write server: set write.enabled=true as well"},
+		{"kubernetes", "writeNamespaces={a}", "writeNamespaces is set, but there is no write server"},
+		{"kubernetes", "allowedURLHosts={example.com}", "allowedURLHosts is set, but there is no write server"},
+		{"kubernetes", "allowedURLHosts={https://example.com/}", "at '/allowedURLHosts/0'"},
+		{"kubernetes", "fullnameOverride=" + "a23456789b123456789c123456789d123456789e123456789f12345678", "at '/fullnameOverride'"},
+		{"kubernetes", "image.digest=latest", "at '/image/digest'"},
+		{"kubernetes", "autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas=9 is more than autoscaling.maxReplicas=5"},
+		{"prometheus", "namespaces={a}", "additional properties 'namespaces' not allowed"},
+		{"prometheus", "prometheus.url=", "at '/prometheus/url'"},
+		{"prometheus", "names=upstream", "at '/names': value must be one of 'toolcrib', 'kagent'"},
+		{"prometheus", "names=kagent,callers[0].kind=User,callers[0].name=ada,callers[0].tools={prometheus_query}", "which is no read tool"},
+		{"helm", "repositories[0].name=shop,repositories[0].url=https://x,repositories[0].password=p", "additional properties 'password' not allowed"},
+		{"helm", "repositoriesSecret=x,repositoriesClaim=y", "repositoriesSecret and repositoriesClaim are set, and repositories can come from one of them alone"},
+		{"helm", "write.enabled=true,allowedRepositoryHosts={example.com}", "set repositoriesClaim to the PersistentVolumeClaim that keeps it"},
+		{"helm", "clusterWide=true,namespaces={a}", "namespaces is set, but the tools work in the whole cluster: leave out clusterWide or this"},
+	} {
+		t.Run(c.chart+" "+c.set, func(t *testing.T) {
+			values, err := strvals.Parse(c.set)
+			require.NoError(t, err)
+			_, err = render(t, chartAt(t, c.chart), values)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
