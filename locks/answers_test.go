@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,4 +63,47 @@ func TestAFloodOfRefusalsDrivesNoAnswerOut(t *testing.T) {
 	got, err := a.get(t.Context(), "good", say("asked again", nil))
 	require.NoError(t, err)
 	require.Equal(t, "kept", got)
+}
+
+func TestSoManyQuestionsAtOnce(t *testing.T) {
+	a := newAnswers[string](10, 2, clock{})
+	var asking, most atomic.Int32
+	ask := func(context.Context) (string, time.Duration, error) {
+		n := asking.Add(1)
+		defer asking.Add(-1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+		}
+		runtime.Gosched()
+		return "found", time.Minute, nil
+	}
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			_, err := a.get(t.Context(), fmt.Sprint(i), ask)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.LessOrEqual(t, most.Load(), int32(2))
+}
+
+// TestACrowdIsToldToComeBack is about the caller for whom the API server has no
+// time: it neither waits for ever nor is let in.
+func TestACrowdIsToldToComeBack(t *testing.T) {
+	t.Parallel()
+	a := newAnswers[string](10, 1, clock{})
+	busy, asked := make(chan struct{}), make(chan struct{})
+	go func() {
+		_, _ = a.get(t.Context(), "slow", func(context.Context) (string, time.Duration, error) {
+			close(asked)
+			<-busy
+			return "", 0, nil
+		})
+	}()
+	<-asked
+	_, err := a.get(t.Context(), "other", func(context.Context) (string, time.Duration, error) { panic("asked all the same") })
+	close(busy)
+	require.EqualError(t, err, "unavailable: the API server is asked about too many callers at once; try again in a few seconds")
 }

@@ -104,9 +104,13 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
+func sending(token string) *http.Client {
+	return &http.Client{Transport: bearer(strings.TrimSpace(token))}
+}
+
 func (s *shelf) attach(t *testing.T, token, version string, decide mcptest.Decide) *mcptest.Session {
 	t.Helper()
-	return mcptest.Attach(t, &mcp.StreamableClientTransport{Endpoint: s.url, HTTPClient: &http.Client{Transport: bearer(token)}, MaxRetries: -1}, version, decide)
+	return mcptest.Attach(t, &mcp.StreamableClientTransport{Endpoint: s.url, HTTPClient: sending(token), MaxRetries: -1}, version, decide)
 }
 
 // send sends one message as it is. Headers come in pairs; a name may come twice.
