@@ -219,7 +219,7 @@ func (t *attempt) otherKey(a v1alpha1.Approval) bool {
 func answer(a v1alpha1.Approval, state mcpkit.ApprovalState) mcpkit.Approval {
 	return mcpkit.Approval{
 		Name: nameOf(a), State: state, DecidedBy: a.Status.DecidedBy, Reason: a.Status.Reason, Expires: a.Spec.ExpiresAt.Time,
-		Command: fmt.Sprintf(`kubectl -n %s patch approvals.toolcrib.dev %s --subresource=status --type=merge -p '{"status":{"decision":"Approved","decidedBy":"'"$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"'"}}'`, a.Namespace, a.Name),
+		Command: fmt.Sprintf(`kubectl -n %s patch approvals.toolcrib.dev %s --subresource=status --type=merge -p "status: {decision: Approved, decidedBy: '$(kubectl auth whoami -o jsonpath={.status.userInfo.username})'}"`, a.Namespace, a.Name),
 	}
 }
 

@@ -78,7 +78,7 @@ func TestNoStaysNoUntilItExpires(t *testing.T) {
 	r := newRoom(t)
 	l, now := r.replica()
 	asked := r.consume(l, r.request("call-1"))
-	denied := strings.Replace(asked.Command, `"decision":"Approved"`, `"decision":"Denied","reason":"not on a Friday"`, 1)
+	denied := strings.Replace(asked.Command, "decision: Approved", "decision: Denied, reason: not on a Friday", 1)
 	out, err := r.shell(r.ada, denied)
 	require.NoError(t, err, out)
 	for range 2 {

@@ -174,7 +174,7 @@ func TestARequestIsNotWidened(t *testing.T) {
 		}
 	}
 	immutable := "the spec of an approval never changes; ask for a new approval"
-	label := "the label toolcrib.dev/request says which calls an approval is about and never changes"
+	label := "by its labels of toolcrib.dev an approval is found, so they never change; ask for a new approval"
 	attacks := map[string]struct {
 		make func() error
 		want string
@@ -187,6 +187,7 @@ func TestARequestIsNotWidened(t *testing.T) {
 		"another request":          {change(mallory, `metadata: {labels: {toolcrib.dev/request: other}}`), label},
 		"no request":               {change(mallory, `metadata: {labels: {toolcrib.dev/request: null}}`), label},
 		"no labels":                {change(mallory, `metadata: {labels: null}`), label},
+		"one more label of ours":   {change(mallory, `metadata: {labels: {toolcrib.dev/expires: 2020-01-02T03}}`), label},
 		"another request, applied": {apply(mallory, func(a *v1alpha1.Approval) { a.Labels["toolcrib.dev/request"] = "other" }), label},
 		"an owner that is gone":    {change(mallory, `metadata: {ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: gone, uid: 0f8fad5b-d9cb-469f-a165-70867728950e}]}`), "an approval is given no owner that it could vanish with; to delete it, delete it"},
 		"deleted":                  {func() error { _, err := mallory.try(t.Context(), nil, "delete", "approval", "fixed"); return err }, `User "mallory" cannot delete resource "approvals"`},

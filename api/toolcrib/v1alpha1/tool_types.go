@@ -10,6 +10,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource
+// +kubebuilder:metadata:annotations="helm.sh/resource-policy=keep"
 // +kubebuilder:validation:XValidation:rule="false",message="tools are granted by name and never made: bind callers to a role with the verb call on tools.toolcrib.dev, with resourceNames for single tools"
 type Tool struct {
 	metav1.TypeMeta   `json:",inline"`
