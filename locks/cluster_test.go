@@ -18,7 +18,7 @@ var started *testbed.Cluster
 
 // bed is the cluster all tests share, started by the first that asks for it.
 var bed = sync.OnceValue(func() *testbed.Cluster {
-	c, err := testbed.Start(context.Background(), testbed.Options{Progress: os.Stderr})
+	c, err := testbed.Start(context.Background(), testbed.Options{Progress: os.Stderr, APIServerArgs: tokensName(issuerDoor().Addr())})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "no test cluster:", err)
 		os.Exit(1)

@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed/proc"
@@ -82,7 +84,6 @@ func (s *supervisor) startAPIServer() (*proc.Process, error) {
 		"--client-ca-file", s.cert("ca"), "--tls-cert-file", s.cert("apiserver"), "--tls-private-key-file", s.key("apiserver"),
 		"--kubelet-certificate-authority", s.cert("ca"), "--kubelet-preferred-address-types=InternalIP,Hostname",
 		"--kubelet-client-certificate", s.cert("apiserver-client"), "--kubelet-client-key", s.key("apiserver-client"),
-		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file", s.cert("serviceaccount"), "--service-account-signing-key-file", s.key("serviceaccount"),
 		"--service-cluster-ip-range", serviceRange, "--allow-privileged=true",
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
@@ -93,6 +94,9 @@ func (s *supervisor) startAPIServer() (*proc.Process, error) {
 		"--audit-policy-file", s.path("audit.yaml"), "--audit-log-path", s.path(AuditFile),
 		"--audit-log-mode=blocking", "--audit-log-maxsize=1000000", // one file: readers keep offsets
 		"--profiling=false",
+	}
+	if !slices.ContainsFunc(s.APIServerArgs, func(arg string) bool { return strings.HasPrefix(arg, "--service-account-issuer=") }) {
+		args = append(args, "--service-account-issuer=https://kubernetes.default.svc") // of several the first is the one that tokens name
 	}
 	if s.Tier == Scale {
 		args = append(args, "--max-requests-inflight=4000", "--max-mutating-requests-inflight=2000", "--event-ttl=10m")
