@@ -34,7 +34,7 @@ func TestTokensThatAreNotGoodHere(t *testing.T) {
 	for name, c := range map[string]struct{ token, text string }{
 		"another audience":      {account(t, "mallory", "other.tools.svc"), "the token is for another audience; send one for audience " + audience},
 		"the API server's own":  {kubectl(t, "create", "token", "mallory", "-n", "agents"), "the token is for another audience; send one for audience " + audience},
-		"expired":               {forge(t, clusterKey(t), good, expiring(-30 * time.Second)), "the token has expired"},
+		"expired":               {forge(t, clusterKey(t), good, expiring(-30*time.Second)), "the token has expired"},
 		"another key":           {forge(t, newKey(t), good, nil), unknown},
 		"another's name":        {parts[0] + "." + part(t, map[string]any{"sub": "system:serviceaccount:kube-system:admin", "aud": []string{audience}}) + "." + parts[2], unknown},
 		"no signature":          {none, unknown},

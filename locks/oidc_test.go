@@ -1,8 +1,6 @@
 package locks
 
 import (
-	"context"
-	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
@@ -10,53 +8,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed/issuer"
 )
 
-// holder sends its token along with every request.
-type holder string
-
-func (h holder) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(h))
-	return http.DefaultTransport.RoundTrip(r)
-}
-
 // everyone is the group of whoever the API server knows.
 const everyone = "system:authenticated"
 
-type nobody struct{}
-
-type named struct {
-	Caller string `json:"caller"`
-}
-
-// mirror is a server that tells its callers who they are, if the cluster lets
-// them call.
-func mirror(t *testing.T, c mcpkit.OIDCConfig, l *Locks) (url string) {
+// oidcShelf is a shelf that c's tokens open, as far as l lets their callers.
+func oidcShelf(t *testing.T, c mcpkit.OIDCConfig, l *Locks) *shelf {
 	t.Helper()
 	o, err := mcpkit.NewOIDC(c)
 	require.NoError(t, err)
-	ts := mcpkit.NewToolset()
-	mcpkit.Read(ts, mcpkit.Tool{Name: "mirror_look", Title: "Look", Description: "Says who calls."}, func(ctx context.Context, _ nobody) (named, error) {
-		return named{mcpkit.CallFrom(ctx).Caller.Name}, nil
-	})
-	handler, err := mcpkit.NewServer(ts, mcpkit.Options{Name: "mirror-mcp", Authenticator: o, Authorizer: l}).HTTP(mcpkit.HTTPOptions{})
-	require.NoError(t, err)
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL + "/mcp"
+	return serve(t, l, mcpkit.Options{Authenticator: o})
 }
 
 // look is what the holder of token sees.
-func look(t *testing.T, url, token string) mcptest.Answer {
+func (s *shelf) look(t *testing.T, token string) mcptest.Answer {
 	t.Helper()
-	s := mcptest.Attach(t, &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: holder(token)}, MaxRetries: -1}, "", nil)
-	return s.Call("mirror_look", nil)
+	return s.attach(t, token, "", nil).Call("shelf_get_item", map[string]any{"name": "saw"})
 }
 
 // may is kubectl's word on it.
@@ -68,17 +40,17 @@ func may(t *testing.T, name string, groups ...string) bool {
 	}
 	list := kubectl(t, args...)
 	require.Contains(t, list, "selfsubjectaccessreviews", "which everybody known may create")
-	return regexp.MustCompile(`(?m)^tools\.toolcrib\.dev +\[\] +\[mirror_look\] +\[call\]$`).MatchString(list)
+	return regexp.MustCompile(`(?m)^tools\.toolcrib\.dev +\[\] +\[shelf_get_item\] +\[call\]$`).MatchString(list)
 }
 
-// allow lets the subjects look into the mirror.
+// allow lets the subjects look at the shelf.
 func allow(t *testing.T, name, subjects string) {
 	t.Helper()
 	require.NoError(t, bed().Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "SUBJECTS", subjects).Replace(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: NAME, namespace: tools}
-rules: [{apiGroups: [toolcrib.dev], resources: [tools], verbs: [call], resourceNames: [mirror_look]}]
+rules: [{apiGroups: [toolcrib.dev], resources: [tools], verbs: [call], resourceNames: [shelf_get_item]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -99,7 +71,7 @@ func TestRBACGrantsTheNamesThatAnIssuerGives(t *testing.T) {
 
 	l, _ := openAs(t, server(t), "oidc")
 	allow(t, "oidc", `{apiGroup: rbac.authorization.k8s.io, kind: User, name: "`+login+`#ada"}, {apiGroup: rbac.authorization.k8s.io, kind: Group, name: "sso:platform"}`)
-	url := mirror(t, mcpkit.OIDCConfig{IssuerURL: login, Audience: audience, GroupsClaim: "groups", GroupsPrefix: "sso:"}, l)
+	shelf := oidcShelf(t, mcpkit.OIDCConfig{IssuerURL: login, Audience: audience, GroupsClaim: "groups", GroupsPrefix: "sso:"}, l)
 	for _, c := range []struct {
 		sub    string
 		groups []string
@@ -116,12 +88,12 @@ func TestRBACGrantsTheNamesThatAnIssuerGives(t *testing.T) {
 			groups = append(groups, "sso:"+g)
 		}
 		require.Equal(t, c.may, may(t, name, groups...), name)
-		a := look(t, url, i.Token(audience, map[string]any{"sub": c.sub, "groups": c.groups}))
+		a := shelf.look(t, i.Token(audience, map[string]any{"sub": c.sub, "groups": c.groups}))
 		require.Equal(t, !c.may, a.IsError, a.Text)
 		if c.may {
 			require.Equal(t, "caller: "+name, a.Text)
 		} else {
-			require.Contains(t, a.Text, "denied: "+name+" may not call mirror_look; somebody who may grant it has to")
+			require.Contains(t, a.Text, "denied: "+name+" may not call shelf_get_item; somebody who may grant it has to")
 		}
 	}
 }
@@ -134,17 +106,17 @@ func TestTheAPIServerIsAnIssuerLikeAnyOther(t *testing.T) {
 	ca := filepath.Join(bed().Dir, "pki", "ca.crt")
 	l, _ := openAs(t, server(t), "issuer")
 	config := mcpkit.OIDCConfig{IssuerURL: iss, Audience: audience, CAFile: ca}
-	token := account(t, "mirrored", audience)
-	name := iss + "#system:serviceaccount:agents:mirrored"
-	url := mirror(t, config, l)
-	require.Contains(t, look(t, url, token).Text, "denied: "+name+" may not call")
-	require.False(t, may(t, "system:serviceaccount:agents:mirrored", everyone))
+	token := account(t, "issued", audience)
+	name := iss + "#system:serviceaccount:agents:issued"
+	shelf := oidcShelf(t, config, l)
+	require.Contains(t, shelf.look(t, token).Text, "denied: "+name+" may not call")
+	require.False(t, may(t, "system:serviceaccount:agents:issued", everyone))
 
-	allow(t, "mirrored", `{apiGroup: rbac.authorization.k8s.io, kind: User, name: "`+name+`"}`)
+	allow(t, "issued", `{apiGroup: rbac.authorization.k8s.io, kind: User, name: "`+name+`"}`)
 	fresh, _ := openAs(t, server(t), "issuer")
-	require.Equal(t, "caller: "+name, look(t, mirror(t, config, fresh), token).Text)
+	require.Equal(t, "caller: "+name, oidcShelf(t, config, fresh).look(t, token).Text)
 	require.True(t, may(t, name, everyone))
-	require.False(t, may(t, "system:serviceaccount:agents:mirrored", everyone), "the ServiceAccount is somebody else")
+	require.False(t, may(t, "system:serviceaccount:agents:issued", everyone), "the ServiceAccount is somebody else")
 
 	o, err := mcpkit.NewOIDC(config)
 	require.NoError(t, err)
@@ -154,7 +126,7 @@ func TestTheAPIServerIsAnIssuerLikeAnyOther(t *testing.T) {
 	require.Equal(t, name, caller.Name)
 	body := strings.Split(token, ".")[1]
 	for told, forged := range map[string]string{
-		"expected audience":                         account(t, "mirrored", "another.tools.svc"),
+		"expected audience":                         account(t, "issued", "another.tools.svc"),
 		"the token has expired":                     forge(t, key, token, expiring(-time.Minute)),
 		"before the nbf":                            forge(t, key, token, map[string]any{"nbf": time.Now().Add(10 * time.Minute).Unix()}),
 		"issued by a different provider":            forge(t, key, token, map[string]any{"iss": "https://kubernetes.default.svc"}),
@@ -173,5 +145,5 @@ func TestTheAPIServerIsAnIssuerLikeAnyOther(t *testing.T) {
 	bare, err := mcpkit.NewOIDC(config)
 	require.NoError(t, err)
 	_, err = bare.Authenticate(t.Context(), token)
-	require.Contains(t, refusal(t, err).Text, `it names "system:serviceaccount:agents:mirrored", and names that begin with system: are the cluster's own`)
+	require.Contains(t, refusal(t, err).Text, `it names "system:serviceaccount:agents:issued", and names that begin with system: are the cluster's own`)
 }

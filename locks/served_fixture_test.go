@@ -77,12 +77,14 @@ func (s *shelf) toolset() *mcpkit.Toolset {
 	return ts
 }
 
-// serve starts a shelf behind l. At the end of the test nothing it wrote down
+// serve starts a shelf behind l, which also says who calls if o does not. At the end of the test nothing it wrote down
 // may hold a token.
 func serve(t *testing.T, l *Locks, o mcpkit.Options) *shelf {
 	t.Helper()
 	s := &shelf{entered: make(chan string, 10), release: make(chan struct{}), log: &printed{}}
-	o.Authenticator, o.Authorizer = l, l
+	if o.Authorizer = l; o.Authenticator == nil {
+		o.Authenticator = l
+	}
 	o.Logger, o.Record = slog.New(slog.NewTextHandler(s.log, nil)), s.log
 	handler, err := mcpkit.NewServer(s.toolset(), o).HTTP(mcpkit.HTTPOptions{})
 	require.NoError(t, err)

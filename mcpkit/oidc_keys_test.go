@@ -157,8 +157,8 @@ func TestWhatAnIssuerPublishesIsNotBelieved(t *testing.T) {
 		"keys without TLS":  {about(s.url, "http://keys.example.com/keys"), "must begin with https://"},
 		"keys in a file":    {about(s.url, "file:///etc/keys"), "is not a URL"},
 		"no address":        {about(s.url, ""), "is not a URL"},
-		"redirected keys":   {keys(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.url+"/keys", 302) }), "redirects are not followed"},
-		"redirected issuer": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.url+r.URL.Path, 307) }, "redirects are not followed"},
+		"redirected keys":   {keys(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.url+"/keys", http.StatusFound) }), "redirects are not followed"},
+		"redirected issuer": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.url+r.URL.Path, http.StatusTemporaryRedirect) }, "redirects are not followed"},
 		"no JSON":           {keys(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }), "invalid character"},
 		"endless": {keys(func(w http.ResponseWriter, r *http.Request) {
 			for line := make([]byte, 64<<10); ; {
