@@ -153,13 +153,17 @@ func TestWhatAnIssuerPublishesIsNotBelieved(t *testing.T) {
 		answer http.HandlerFunc
 		cause  string
 	}{
-		"another issuer":    {about(stranger.url, s.url+"/keys"), "the issuer calls itself"},
-		"keys without TLS":  {about(s.url, "http://keys.example.com/keys"), "must begin with https://"},
-		"keys in a file":    {about(s.url, "file:///etc/keys"), "is not a URL"},
-		"no address":        {about(s.url, ""), "is not a URL"},
-		"redirected keys":   {keys(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.url+"/keys", http.StatusFound) }), "redirects are not followed"},
-		"redirected issuer": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.url+r.URL.Path, http.StatusTemporaryRedirect) }, "redirects are not followed"},
-		"no JSON":           {keys(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }), "invalid character"},
+		"another issuer":   {about(stranger.url, s.url+"/keys"), "the issuer calls itself"},
+		"keys without TLS": {about(s.url, "http://keys.example.com/keys"), "must begin with https://"},
+		"keys in a file":   {about(s.url, "file:///etc/keys"), "is not a URL"},
+		"no address":       {about(s.url, ""), "is not a URL"},
+		"redirected keys": {keys(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, stranger.url+"/keys", http.StatusFound)
+		}), "redirects are not followed"},
+		"redirected issuer": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, stranger.url+r.URL.Path, http.StatusTemporaryRedirect)
+		}, "redirects are not followed"},
+		"no JSON": {keys(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }), "invalid character"},
 		"endless": {keys(func(w http.ResponseWriter, r *http.Request) {
 			for line := make([]byte, 64<<10); ; {
 				for i := range line {
