@@ -30,7 +30,7 @@ metadata:
 rules:
   - apiGroups: [toolcrib.dev]
     resources: [approvals]
-    verbs: [get, list, create, consume]
+    verbs: [list, create, consume]
   - apiGroups: [toolcrib.dev]
     resources: [approvals/status]
     verbs: [update]
