@@ -13,7 +13,7 @@ IMAGES   := $(addprefix bin/images/,$(addsuffix -mcp.tar,$(SERVERS)))
 NPM      := npm ci --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-kind check format vet lint house tidy generate generated build images push bench backends clients fuzz
+.PHONY: help demo demo-stop test test-kind check format vet lint house tidy generate generated build images push charts bench backends clients fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -77,6 +77,9 @@ images: ## build the servers' images for amd64 and arm64 into bin/images, as OCI
 push: images ## push the images to REGISTRY, such as registry.example.com/toolcrib, with docker's credentials
 	@test -n '$(REGISTRY)' || { echo "say where to: make push REGISTRY=registry.example.com/toolcrib"; exit 1; }
 	@go run ./images/cmd/images push '$(REGISTRY)' $(IMAGES)
+
+charts: ## package the charts into bin/charts, for the images of the same VERSION
+	@go run ./charts/cmd/package --app-version '$(VERSION)' --destination bin/charts $(filter-out charts/crib,$(patsubst %/Chart.yaml,%,$(wildcard charts/*/Chart.yaml)))
 
 bench: build backends ## side-by-side benchmarks and the token-cost report
 	@go run ./bench/cmd/bench
