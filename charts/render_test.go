@@ -77,7 +77,7 @@ func eachRelease(t *testing.T, do func(t *testing.T, name string, r rendered)) {
 // madeKey is the secret that is another in each rendering.
 var madeKey = regexp.MustCompile(`(?m)^  key: [A-Za-z0-9+/]{64}$`)
 
-func TestReleasesAreAsReviewed(t *testing.T) {
+func TestGeneratedReleases(t *testing.T) {
 	eachRelease(t, func(t *testing.T, name string, r rendered) {
 		notes := "# " + strings.ReplaceAll(strings.TrimSpace(r.notes), "\n", "\n# ") + "\n"
 		manifest := madeKey.ReplaceAllString(r.manifest, "  key: made-once")
