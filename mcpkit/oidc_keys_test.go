@@ -14,7 +14,7 @@ import (
 )
 
 func TestKeysRotateWithoutAnybodyNoticing(t *testing.T) {
-	s, c := serveIssuer(t), &clock{}
+	s, c := serveIssuer(t), newClock()
 	o := newOIDC(t, mcpkit.OIDCConfig{IssuerURL: s.url, Now: c.now})
 	ada := map[string]any{"sub": "ada"}
 	before := s.Token(audience, ada)
@@ -44,7 +44,7 @@ func TestAnIssuerWithOneKeyNeedNotNameIt(t *testing.T) {
 }
 
 func TestAFloodOfUnknownKeysIsNoFloodOfFetches(t *testing.T) {
-	s, c := serveIssuer(t), &clock{}
+	s, c := serveIssuer(t), newClock()
 	o := newOIDC(t, mcpkit.OIDCConfig{IssuerURL: s.url, Now: c.now})
 	stranger := issuer.New(s.url)
 	var flood sync.WaitGroup
@@ -60,7 +60,7 @@ func TestAFloodOfUnknownKeysIsNoFloodOfFetches(t *testing.T) {
 		})
 	}
 	flood.Wait()
-	require.LessOrEqual(t, s.fetches.Load(), int32(3+1), "at once, and one more for each 5 s that the flood took")
+	require.LessOrEqual(t, s.fetches.Load(), int32(3))
 
 	require.NoError(t, prove(t, o, s.Token(audience, map[string]any{"sub": "ada"})), "known keys need no fetch")
 	s.Rotate()
@@ -69,7 +69,7 @@ func TestAFloodOfUnknownKeysIsNoFloodOfFetches(t *testing.T) {
 }
 
 func TestAnIssuerThatIsDownIsAskedAgain(t *testing.T) {
-	s, c := serveIssuer(t), &clock{}
+	s, c := serveIssuer(t), newClock()
 	s.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) })
 	o := newOIDC(t, mcpkit.OIDCConfig{IssuerURL: s.url, Now: c.now})
 	token := s.Token(audience, map[string]any{"sub": "ada"})
@@ -90,7 +90,7 @@ func TestAnIssuerThatIsDownIsAskedAgain(t *testing.T) {
 }
 
 func TestASlowIssuerHoldsNobodyUp(t *testing.T) {
-	s, c := serveIssuer(t), &clock{}
+	s, c := serveIssuer(t), newClock()
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) })
 	o := newOIDC(t, mcpkit.OIDCConfig{IssuerURL: s.url, Now: c.now})
@@ -119,11 +119,11 @@ func TestASlowIssuerHoldsNobodyUp(t *testing.T) {
 
 	began := time.Now()
 	requireKind(t, mcpkit.Unavailable, "does not hand out the keys", prove(t, o, token))
-	require.Less(t, time.Since(began), 10*time.Second, "the fetch that began ends after 5 s")
+	require.Less(t, time.Since(began), 30*time.Second, "the fetch that began ends after 5 s, and the client would wait for ever")
 	c.pass(11 * time.Minute)
 	began = time.Now()
 	require.NoError(t, prove(t, o, known), "old keys serve while the issuer is known to be down")
-	require.Less(t, time.Since(began), 4*time.Second)
+	require.Less(t, time.Since(began), 5*time.Second)
 }
 
 // The issuer's documents are as foreign as its tokens.

@@ -67,10 +67,15 @@ func (s *served) answer(h http.HandlerFunc) {
 	}
 }
 
-// clock is a time that tests move.
-type clock struct{ ahead atomic.Int64 }
+// clock is a time that stands still until tests move it.
+type clock struct {
+	start time.Time
+	ahead atomic.Int64
+}
 
-func (c *clock) now() time.Time       { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func newClock() *clock { return &clock{start: time.Now()} }
+
+func (c *clock) now() time.Time       { return c.start.Add(time.Duration(c.ahead.Load())) }
 func (c *clock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
 
 func newOIDC(t *testing.T, c mcpkit.OIDCConfig) *mcpkit.OIDC {
