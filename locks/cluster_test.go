@@ -69,11 +69,15 @@ func openAs(t *testing.T, kubeconfig, agent string) (*Locks, *steps) {
 	return newLocks(cfg, opened.(*Locks).cluster, now), now
 }
 
-// server is a kubeconfig of a tool server's ServiceAccount, with the rights
+// delegated is a kubeconfig of a tool server's ServiceAccount, with the rights
 // every one of them has.
+var delegated = sync.OnceValues(func() (string, error) {
+	return bed().ServiceAccount(context.Background(), "tools", "shelf", "system:auth-delegator")
+})
+
 func server(t *testing.T) string {
 	t.Helper()
-	path, err := bed().ServiceAccount(t.Context(), "tools", "shelf", "system:auth-delegator")
+	path, err := delegated()
 	require.NoError(t, err)
 	return path
 }
@@ -81,8 +85,11 @@ func server(t *testing.T) string {
 // account makes a ServiceAccount in namespace agents and returns a token of it.
 func account(t *testing.T, name, audience string) string {
 	t.Helper()
-	_, err := bed().ServiceAccount(t.Context(), "agents", name)
-	require.NoError(t, err)
+	require.NoError(t, bed().Apply(t.Context(), fmt.Appendf(nil, `
+{apiVersion: v1, kind: Namespace, metadata: {name: agents}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: %s, namespace: agents}}
+`, name)))
 	return kubectl(t, "create", "token", name, "-n", "agents", "--audience", audience)
 }
 

@@ -30,7 +30,9 @@ func (s *Server) authenticated(challenge string, next http.Handler) http.Handler
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := s.callerBehind(r)
 		if err != nil {
-			s.turnAway(w, challenge, err)
+			if r.Context().Err() == nil { // somebody waits for the answer
+				s.turnAway(w, challenge, err)
+			}
 			return
 		}
 		known.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), verifiedKey{}, caller)))
@@ -67,9 +69,6 @@ const retryAfter = "2"
 
 // turnAway answers a request whose caller is not known (RFC 6750, section 3).
 func (s *Server) turnAway(w http.ResponseWriter, challenge string, err error) {
-	if errors.Is(err, context.Canceled) {
-		return // nobody waits for the answer
-	}
 	s.logCause("a request is turned away", err)
 	var known *Error
 	if !errors.As(err, &known) {

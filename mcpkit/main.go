@@ -183,7 +183,7 @@ func (p Program) lock(o *Options, f flags) error {
 	f.locks.UserAgent = p.Name + "/" + p.Version
 	locks, err := p.Locks(f.locks)
 	if err != nil {
-		return usagef("--auth=%s --gate=%s: %w", f.auth, o.Gate, err)
+		return usagef("--auth=%s --gate=%s: %w; to ask no cluster, write --auth=none --gate=ask", f.auth, o.Gate, err)
 	}
 	if f.auth == authKubernetes {
 		o.Authenticator = locks
