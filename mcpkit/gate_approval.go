@@ -144,7 +144,7 @@ func waiting(a Approval, p *Plan) error {
 	kind, lead := Denied, "a person must approve this write first. Nothing was changed"
 	switch a.Fate {
 	case ApprovalStale:
-		kind, lead = Conflict, fmt.Sprintf("what would change is no longer what approval %s says, so nothing was changed and a person must approve it as it is now", a.Earlier)
+		kind, lead = Conflict, fmt.Sprintf("what the approved plan rests on has changed since (approval %s). Nothing was changed, and a person must approve the plan as it is now", a.Earlier)
 	case ApprovalUsed:
 		lead = fmt.Sprintf("approval %s was good for one call and is used up. Nothing was changed by this call; a person must approve it anew", a.Earlier)
 	case ApprovalOtherKey:

@@ -57,7 +57,7 @@ func TestWhatAModelIsToldOfApprovals(t *testing.T) {
 			"name: saw\nlabel: green",
 			"consumed tools/shelf-label-item-1f2e3d4c-1 by ada", "ok", 1},
 		"stale": {func(a *mcpkit.Approval) { a.Earlier, a.Fate = "tools/x-1", mcpkit.ApprovalStale },
-			"conflict: what would change is no longer what approval tools/x-1 says, so nothing was changed and a person must approve it as it is now." + howToGoOn,
+			"conflict: what the approved plan rests on has changed since (approval tools/x-1). Nothing was changed, and a person must approve the plan as it is now." + howToGoOn,
 			"pending tools/shelf-label-item-1f2e3d4c-1, stale tools/x-1", "conflict", 0},
 		"used": {func(a *mcpkit.Approval) { a.Earlier, a.Fate = "tools/x-1", mcpkit.ApprovalUsed },
 			"denied: approval tools/x-1 was good for one call and is used up. Nothing was changed by this call; a person must approve it anew." + howToGoOn,

@@ -45,6 +45,14 @@ type gatedWrite struct {
 	rules   []mcpkit.Rule // besides the tool's own, such as for what an operator adds
 }
 
+// requireSteady requires that a write's plan is the same a moment later.
+func requireSteady(t *testing.T, b *Backend, tool mcpkit.Tool, args map[string]any) {
+	t.Helper()
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	mcptest.RequireSteady(t, ts, tool.Name, args)
+}
+
 // requireGated holds a write tool to what every one promises: nothing happens
 // without a person, or when things changed while the person thought; with
 // their consent exactly the planned thing happens; and all of it with the
@@ -54,6 +62,7 @@ func requireGated(t *testing.T, w gatedWrite) {
 	b := granted(t, append(w.rules, w.tool.Rules...)...)
 	log := watched(t, b)
 	require.Equal(t, w.before, w.state(), "before anything")
+	requireSteady(t, b, w.tool, w.args)
 
 	mute := serve(t, b, mcpkit.AccessWrite, nil).Call(w.tool.Name, w.args)
 	require.True(t, mute.IsError, mute.Text)

@@ -71,6 +71,7 @@ func TestCreateResourceFromURLIsGated(t *testing.T) {
 	b := l.backend(granted(t, createResourceFromURL.Rules...), l.host())
 	args := map[string]any{"namespace": ns, "url": l.URL + "/moved"}
 	cms := testClients(t).typed.CoreV1().ConfigMaps(ns)
+	requireSteady(t, b, createResourceFromURL, args)
 
 	a := serve(t, b, mcpkit.AccessWrite, nil).Call("k8s_create_resource_from_url", args)
 	require.Contains(t, a.Text, "denied: a person must approve")

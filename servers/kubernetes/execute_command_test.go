@@ -213,6 +213,7 @@ func TestExecuteCommandIntoAnotherPodOfTheSameNameIsStale(t *testing.T) {
 func TestExecuteCommandWorksWithItsRulesAndNoFewer(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
+	requireSteady(t, granted(t, executeCommand.Rules...), executeCommand, inBox(ns, "echo", "hello"))
 	var out ExecuteCommandOut
 	writing(t, granted(t, executeCommand.Rules...), &person{Says: "accept"}).
 		Call("k8s_execute_command", inBox(ns, "echo", "hello")).Into(t, &out)

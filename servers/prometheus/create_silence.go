@@ -150,7 +150,7 @@ func (m *muting) plan(in CreateSilenceIn, held []heldAlert, all []heldSilence) m
 		return p
 	}
 	var diff strings.Builder
-	fmt.Fprintf(&diff, "+ silence by %s: %s\n+ until %s\n", in.Author, in.Comment, m.until(in))
+	fmt.Fprintf(&diff, "+ silence by %s: %s\n+ until %s\n", onOneLine(in.Author), onOneLine(in.Comment), m.until(in))
 	fmt.Fprintf(&diff, "mutes %s now:\n", counted(len(m.mutes), "alert"))
 	p.Diff = diff.String() + planLines("- ", m.mutes, m.names)
 	p.Notes = m.notes(held, all)
@@ -163,6 +163,9 @@ func (m *muting) plan(in CreateSilenceIn, held []heldAlert, all []heldSilence) m
 	slices.Sort(p.Seen)
 	return p
 }
+
+// onOneLine keeps words from posing as lines of a plan of their own.
+func onOneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // until says when the silence ends, in words that stay while a person decides.
 func (m *muting) until(in CreateSilenceIn) string {

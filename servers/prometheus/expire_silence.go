@@ -55,7 +55,7 @@ func (b *Backend) planExpireSilence(ctx context.Context, in ExpireSilenceIn) (mc
 	if err != nil {
 		return mcpkit.Plan{}, err
 	}
-	p.Diff = fmt.Sprintf("- %s silence by %s until %s: %s", s.state, s.by, s.ends.UTC().Format(time.RFC3339), s.comment)
+	p.Diff = fmt.Sprintf("- %s silence by %s until %s: %s", s.state, onOneLine(s.by), s.ends.UTC().Format(time.RFC3339), onOneLine(s.comment))
 	still := 0
 	for _, a := range held {
 		if !slices.Contains(a.silencedBy, s.id) {

@@ -18,6 +18,14 @@ func writing(t testing.TB, b *Backend, p *person) *mcptest.Session {
 	return serve(t, b, mcpkit.AccessWrite, p.Decide)
 }
 
+// requireSteady requires that a write's plan is the same a moment later.
+func requireSteady(t *testing.T, b *Backend, tool mcpkit.Tool, args map[string]any) {
+	t.Helper()
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	mcptest.RequireSteady(t, ts, tool.Name, args)
+}
+
 // gatedWrite is one write and what surrounds it.
 type gatedWrite struct {
 	tool    mcpkit.Tool
@@ -36,6 +44,7 @@ func requireGated(t *testing.T, w gatedWrite) mcptest.Answer {
 	t.Helper()
 	b := whole()
 	require.Equal(t, w.before, w.state(), "before anything")
+	requireSteady(t, b, w.tool, w.args)
 
 	mute := serve(t, b, mcpkit.AccessWrite, nil).Call(w.tool.Name, w.args)
 	require.True(t, mute.IsError, mute.Text)

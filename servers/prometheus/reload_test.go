@@ -28,6 +28,7 @@ func TestReloadIsGatedAndSaysWhatChanged(t *testing.T) {
 	}
 	writeFile(t, rules, "groups: [{name: own, rules: [{record: own:one, expr: vector(1)}]}]")
 
+	requireSteady(t, over(s), reload, nil)
 	no := &person{Says: "decline"}
 	requireRefused(t, writing(t, over(s), no), "prometheus_reload", nil, "denied: the person declined")
 	require.Equal(t, "old", before())
