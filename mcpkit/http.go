@@ -74,7 +74,7 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	mux.HandleFunc("/readyz", h.ready)
 	mux.Handle("/mcp", guard.wrap(s.authenticated(challenge, readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
 	describe(mux, guard, o.ResourceMetadata)
-	h.Handler = h.movingOn(mux)
+	h.Handler = soon(h.movingOn(mux))
 	return h, nil
 }
 
@@ -172,14 +172,21 @@ func (s *Server) streamable(o HTTPOptions) http.Handler {
 // bodyTimeout is how long a client may take to send a request.
 const bodyTimeout = 30 * time.Second
 
-// readBody takes a request in whole before anything else begins, within a size
-// and a time. A timeout on the server would end slow answers as well.
+// soon bounds the time in which a request must have come in, also one that is
+// refused: before it answers, Go's server reads what is left of the body. A
+// timeout on the server would end slow answers as well.
+func soon(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer in tests has one
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readBody takes a request in whole before anything else begins, within a size.
 func readBody(max int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connection := http.NewResponseController(w)
-		_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer in tests has one
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
-		_ = connection.SetReadDeadline(time.Time{})
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it is all here
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			http.Error(w, fmt.Sprintf("the request takes more than %d bytes; see --max-request-bytes", max), http.StatusRequestEntityTooLarge)
 			return

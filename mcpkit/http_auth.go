@@ -67,9 +67,11 @@ func (s *Server) callerBehind(r *http.Request) (Caller, error) {
 // in seconds.
 const retryAfter = "2"
 
-// turnAway answers a request whose caller is not known (RFC 6750, section 3).
+// turnAway answers a request whose caller is not known (RFC 6750, section 3),
+// without listening to the rest of it.
 func (s *Server) turnAway(w http.ResponseWriter, challenge string, err error) {
 	s.logCause("a request is turned away", err)
+	w.Header().Set("Connection", "close")
 	var known *Error
 	if !errors.As(err, &known) {
 		known = Errorf(Unavailable, "the caller cannot be authenticated; see the server log")
