@@ -103,26 +103,36 @@ func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
 	ns, c := namespace(t), testClients(t)
 	_, err := c.typed.CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "server"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: ns}}
-	raw, err := json.Marshal(rules)
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(raw, &role.Rules))
-	_, err = c.typed.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{})
-	require.NoError(t, err)
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: ns},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: ns},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: ns, Name: "server"}},
-	}
-	_, err = c.typed.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_ = c.typed.RbacV1().ClusterRoleBindings().Delete(context.Background(), ns, metav1.DeleteOptions{})
-		_ = c.typed.RbacV1().ClusterRoles().Delete(context.Background(), ns, metav1.DeleteOptions{})
-	})
+	bind(t, ns, ns, rules)
 	token, err := c.typed.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return New(Config{Kubeconfig: tokenKubeconfig(t, token.Status.Token), UserAgent: "kubernetes-mcp/" + ns})
+}
+
+// bind gives the ServiceAccount "server" of a namespace a ClusterRole, which it
+// makes when there are rules for it.
+func bind(t testing.TB, ns, role string, rules []mcpkit.Rule) {
+	t.Helper()
+	api := testClients(t).typed.RbacV1()
+	if rules != nil {
+		made := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role}}
+		raw, err := json.Marshal(rules)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &made.Rules))
+		_, err = api.ClusterRoles().Create(t.Context(), made, metav1.CreateOptions{})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = api.ClusterRoles().Delete(context.Background(), role, metav1.DeleteOptions{}) })
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: ns + ":" + role},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: ns, Name: "server"}},
+	}
+	_, err := api.ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = api.ClusterRoleBindings().Delete(context.Background(), binding.Name, metav1.DeleteOptions{})
+	})
 }
 
 // tokenKubeconfig writes a kubeconfig for the test cluster with another token.

@@ -3,12 +3,14 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"k8s.io/apimachinery/pkg/types"
+	sigsjson "sigs.k8s.io/json"
 )
 
 var labelResource = mcpkit.Tool{
@@ -99,7 +101,8 @@ var noKeyValues = mcpkit.Errorf(mcpkit.Invalid, `there is nothing to set; write 
 func parseKeyValues(s string) (KeyValues, error) {
 	if strings.HasPrefix(strings.TrimSpace(s), "{") {
 		var m map[string]string
-		if err := json.Unmarshal([]byte(s), &m); err != nil {
+		wrong, err := sigsjson.UnmarshalStrict([]byte(s), &m)
+		if err = errors.Join(append(wrong, err)...); err != nil {
 			return nil, mcpkit.Errorf(mcpkit.Invalid, "%q is not an object of strings: %w", s, err)
 		}
 		if len(m) == 0 {
