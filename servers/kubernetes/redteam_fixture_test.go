@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -20,6 +20,7 @@ import (
 	"github.com/toolcrib/toolcrib/testbed"
 	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -71,16 +72,9 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: server}
 subjects: [{kind: ServiceAccount, name: server}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: approver}
-rules:
-- {apiGroups: [toolcrib.dev], resources: [approvals], verbs: [get, list, decide]}
-- {apiGroups: [toolcrib.dev], resources: [approvals/status], verbs: [patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: approver}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: approver}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-approver}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ada@example.com}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -101,25 +95,34 @@ metadata: {name: shelf}
 data: {saw: sharp}
 `
 
-// installed puts the types of the locks and their policy into the cluster, once
-// for all cribs.
-var installed = sync.OnceValue(func() error {
-	files, err := filepath.Glob("../../charts/locks/manifests/*.yaml")
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		manifest, err := os.ReadFile(file)
-		if err != nil {
-			return err
+var install sync.Once
+
+// installLocks puts what charts/locks holds into the cluster, once for all cribs,
+// and waits until the API server goes by it.
+func installLocks(t testing.TB) {
+	t.Helper()
+	install.Do(func() {
+		files, err := filepath.Glob("../../charts/locks/manifests/*.yaml")
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			manifest, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, cluster().Apply(t.Context(), manifest))
 		}
-		if err := cluster().Apply(context.Background(), manifest); err != nil {
-			return err
-		}
-	}
-	_, err = cluster().Kubectl(context.Background(), "wait", "--for=condition=Established", "crd/approvals.toolcrib.dev", "--timeout=30s")
-	return err
-})
+		late := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": v1alpha1.GroupVersion.String(), "kind": "Approval", "metadata": map[string]any{"name": "late"},
+			"spec": map[string]any{
+				"server": "x", "tool": "x", "caller": "x", "agent": "x", "target": "x", "arguments": "{}", "plan": "x",
+				"argumentsHash": strings.Repeat("x", 43), "planHash": strings.Repeat("x", 43), "expiresAt": "2000-01-01T00:00:00Z",
+			},
+		}}
+		within(t, time.Minute, "the policy is held", func() bool {
+			_, err := testClients(t).dynamic.Resource(approvalResource).Namespace("default").Create(t.Context(), late, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			return err != nil && strings.Contains(err.Error(), "must lie ahead")
+		})
+	})
+}
 
 // theShelf is a write of the ConfigMap, and what a call of it would change.
 var theShelf = map[string]any{"resource_type": "configmap", "resource_name": "shelf", "patch": `{"data":{"saw":"gone"}}`}
@@ -127,7 +130,7 @@ var theShelf = map[string]any{"resource_type": "configmap", "resource_name": "sh
 // newCrib starts a crib whose callers may call the tools named. Flags come last.
 func newCrib(t testing.TB, access mcpkit.Access, tools []string, flags ...string) *crib {
 	t.Helper()
-	require.NoError(t, installed())
+	installLocks(t)
 	ts := mcpkit.NewToolset()
 	Register(ts, New(Config{}))
 	c := &crib{t: t, namespace: namespace(t)}

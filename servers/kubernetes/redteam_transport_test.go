@@ -21,7 +21,7 @@ func (c *crib) requireAnswers() {
 	c.t.Helper()
 	began := time.Now()
 	require.Equal(c.t, http.StatusOK, c.send(c.agent, listTools, nil).Status)
-	require.Less(c.t, time.Since(began), 5*time.Second)
+	require.Less(c.t, time.Since(began), 20*time.Second)
 }
 
 func TestRedTeamOversizedBody(t *testing.T) {
