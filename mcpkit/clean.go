@@ -1,6 +1,8 @@
 package mcpkit
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,14 +45,40 @@ func clean(s string) string {
 	return b.String()
 }
 
-// oneLine is s on one line of about max bytes, its spaces single: what stands in
+// oneLine is s on one line of at most max bytes, its spaces single: what stands in
 // a list can then pass for no other line or column of it.
 func oneLine(s string, max int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if len(s) <= max {
 		return s
 	}
-	return strings.ToValidUTF8(s[:max], "") + "…"
+	const cut = "…"
+	return strings.ToValidUTF8(s[:max-len(cut)], "") + cut
+}
+
+// inSight writes out what clean would strip, as Go does: \x1b, \u200b. Line ends
+// of every kind become newlines.
+func inSight(s string) string {
+	if firstUnclean(s) == len(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '\r' && strings.HasPrefix(s[i+1:], "\n"):
+		case r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029':
+			b.WriteByte('\n')
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case invisible(r):
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
 }
 
 func firstUnclean(s string) int {

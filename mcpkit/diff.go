@@ -20,8 +20,11 @@ const (
 // redacted, which is shown.
 type Side struct{ Raw, Shown Object }
 
-// SideOf returns o as the server of ctx's call may show it.
-func SideOf(ctx context.Context, o Object) Side { return Side{o, Redact(ctx, o)} }
+// SideOf returns o as the server of ctx's call may show it to whoever decides:
+// what could not be seen is written out.
+func SideOf(ctx context.Context, o Object) Side {
+	return Side{o, redactorOf(ctx).inSight().Object(o)}
+}
 
 // Difference lists the fields in which after differs from before, one a line:
 // "~ spec.replicas: 2 -> 3", "+ spec.paused: true", "- metadata.labels.app: web".

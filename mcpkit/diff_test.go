@@ -29,7 +29,7 @@ func TestDifference(t *testing.T) {
 		{"text", `{d: "a\nb\nc\n"}`, `{d: "a\nx\ny\nc\n"}`, "~ d: (from line 2)\n    - b\n    + x\n    + y"},
 		{"new text", `{}`, `{d: "a\nb\n"}`, "+ d: (2 lines)\n    + a\n    + b"},
 		{"kinds", `{a: {b: c}}`, `{a: [b]}`, "~ a: {b: c} -> [b]"},
-		{"unseen", `{d: "a"}`, `{d: "a\u200b"}`, "~ d: (differs in what is not shown)"},
+		{"unseen", `{d: "a"}`, `{d: "a\u200b"}`, `~ d: a -> "a\\u200b"`},
 		{"long", `{d: "` + strings.Repeat("x", 300) + `1"}`, `{d: "` + strings.Repeat("x", 300) + `2"}`, "~ d: …" + strings.Repeat("x", 20) + "1 -> …" + strings.Repeat("x", 20) + "2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package mcpkit
 
 import (
-	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -26,13 +25,13 @@ type Plan struct {
 // targetBytes bounds a target, which stands in lists.
 const targetBytes = 1 << 10
 
-// shown is the plan as people and models may see it: without secrets, and with
-// nothing in it that looks like more than one target or one note.
+// shown is the plan as people and models may see it: without secrets, all of it
+// in sight, and with nothing in it that looks like more than one target or one
+// note.
 func (p Plan) shown(r *Redactor) Plan {
+	r = r.inSight()
 	p.Target = oneLine(r.Text(p.Target), targetBytes)
-	if p.Diff != "" {
-		p.Diff = cmp.Or(r.Text(p.Diff), "a change that cannot be shown")
-	}
+	p.Diff = r.Text(p.Diff)
 	for _, lines := range []*[]string{&p.Notes, &p.Now} {
 		*lines = slices.Clone(*lines)
 		for i, line := range *lines {
@@ -82,7 +81,7 @@ func (g *gate) hashes(c *Call, p Plan) (arguments, plan string) {
 }
 
 // unseenArguments says which arguments hold characters that whoever reads them
-// is not shown.
+// would not see.
 func unseenArguments(args json.RawMessage) []string {
 	all, err := toNode(args)
 	if err != nil { // checked arguments always decode
@@ -91,7 +90,7 @@ func unseenArguments(args json.RawMessage) []string {
 	var notes []string
 	for i, name := range all.keys {
 		if found := unseen(all.kids[i]); len(found) > 0 {
-			notes = append(notes, fmt.Sprintf("argument %s holds characters that are not shown: %s", name, strings.Join(found[:min(8, len(found))], ", ")))
+			notes = append(notes, fmt.Sprintf("argument %s holds characters that would not be seen: %s", name, strings.Join(found[:min(8, len(found))], ", ")))
 		}
 	}
 	return notes

@@ -19,14 +19,21 @@ import (
 // has the same mark whether it stood in a Secret's data (which is decoded
 // first), its stringData, an environment literal, a URL or a log line. Keys and
 // names stay. Redacting twice changes nothing.
-type Redactor struct{ key []byte }
+type Redactor struct {
+	key   []byte
+	clean func(string) string // what comes of what cannot be seen
+}
 
 // NewRedactor returns a Redactor whose fingerprints are keyed with key.
 func NewRedactor(key []byte) *Redactor {
 	m := hmac.New(sha256.New, key)
 	m.Write([]byte("redact\x00"))
-	return &Redactor{m.Sum(nil)}
+	return &Redactor{m.Sum(nil), clean}
 }
+
+// inSight is r for whoever decides about a change: what r strips is written out,
+// for it would be carried out too.
+func (r *Redactor) inSight() *Redactor { return &Redactor{r.key, inSight} }
 
 const (
 	markPrefix = "redacted:"
@@ -81,7 +88,7 @@ const maxNesting = 8
 // text redacts s, which lies depth documents deep in others.
 func (r *Redactor) text(s string, depth int) string {
 	raw := s
-	s = clean(s)
+	s = r.clean(s)
 	if len(s) < 6 { // shorter than the shortest key, separator and value
 		return s
 	}
@@ -121,7 +128,7 @@ func (r *Redactor) document(s string, depth int) (string, bool) {
 	r.walk(n, place{depth: depth})
 	after, _ := n.MarshalJSON()
 	if bytes.Equal(before, after) {
-		return clean(s), true
+		return r.clean(s), true
 	}
 	if strings.Contains(strings.TrimSpace(s), "\n") {
 		var b bytes.Buffer
@@ -180,9 +187,11 @@ var stray = sync.OnceValue(func() *Redactor { return NewRedactor([]byte(rand.Tex
 
 // Redact returns o redacted as the server of ctx's call would. Outside a call
 // the fingerprints are keyed at random.
-func Redact(ctx context.Context, o Object) Object {
+func Redact(ctx context.Context, o Object) Object { return redactorOf(ctx).Object(o) }
+
+func redactorOf(ctx context.Context) *Redactor {
 	if r := CallFrom(ctx).redactor; r != nil {
-		return r.Object(o)
+		return r
 	}
-	return stray().Object(o)
+	return stray()
 }

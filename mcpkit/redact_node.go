@@ -45,7 +45,7 @@ func (r *Redactor) walk(n *node, at place) {
 
 // under redacts a string that stands under key.
 func (r *Redactor) under(key, s string, depth int) string {
-	s = clean(s)
+	s = r.clean(s)
 	is := classify(key)
 	switch {
 	case is == harmlessNoun:
@@ -198,7 +198,7 @@ func (r *Redactor) arguments(n *node) {
 		if kid.kind != stringNode {
 			return
 		}
-		kid.text = clean(kid.text)
+		kid.text = r.clean(kid.text)
 		if i > 0 {
 			flag := n.kids[i-1].text
 			switch {
