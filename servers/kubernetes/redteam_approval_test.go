@@ -75,7 +75,7 @@ func TestRedTeamApprovalOfAStalePlan(t *testing.T) {
 	require.NoError(t, c.decide(ada, a.Name, v1alpha1.DecisionApproved))
 	apply(t, c.namespace, "{apiVersion: v1, kind: ConfigMap, metadata: {name: shelf}, data: {saw: blunt}}")
 	r := c.call(c.agent, "k8s_patch_resource", theShelf)
-	require.Contains(t, r.Text, "conflict: what the approved plan rests on has changed since")
+	require.Contains(t, r.Text, "conflict: what would change is no longer what approval "+c.namespace+"/"+a.Name+" says")
 	require.Equal(t, "blunt", c.saw())
 	require.Nil(t, c.approval(a.Name).Status.ConsumedAt)
 }
@@ -187,7 +187,7 @@ func (c *crib) requireStillAsks(a v1alpha1.Approval) {
 	c.t.Helper()
 	r := c.call(c.agent, "k8s_patch_resource", theShelf)
 	require.True(c.t, r.IsError)
-	require.Contains(c.t, r.Text, "Nothing was changed. Approval "+c.namespace+"/"+a.Name+" waits until")
+	require.Contains(c.t, r.Text, " approval "+c.namespace+"/"+a.Name+" waits for somebody who may decide to run:\n")
 	require.Empty(c.t, c.approval(a.Name).Status.DecidedBy)
 	c.requireUntouched()
 }

@@ -278,7 +278,7 @@ func (c *crib) account(name string) string {
 
 var approvalResource = v1alpha1.GroupVersion.WithResource("approvals")
 
-// approvals are all there are, oldest first.
+// approvals are all there are.
 func (c *crib) approvals() []v1alpha1.Approval {
 	c.t.Helper()
 	list, err := testClients(c.t).dynamic.Resource(approvalResource).Namespace(c.namespace).List(c.t.Context(), metav1.ListOptions{})
@@ -287,9 +287,6 @@ func (c *crib) approvals() []v1alpha1.Approval {
 	for i, item := range list.Items {
 		require.NoError(c.t, runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &out[i]))
 	}
-	slices.SortStableFunc(out, func(a, b v1alpha1.Approval) int {
-		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
-	})
 	return out
 }
 
@@ -312,16 +309,21 @@ func (c *crib) asked(tool string, args map[string]any) v1alpha1.Approval {
 	known := len(c.approvals())
 	r := c.call(c.agent, tool, args)
 	require.True(c.t, r.IsError, r.Body)
-	require.Contains(c.t, r.Text, "a person must approve this write first. Nothing was changed.")
-	all := c.approvals()
-	require.Len(c.t, all, known+1)
-	for _, a := range all {
-		if strings.Contains(r.Text, c.namespace+"/"+a.Name+" ") {
-			return a
+	a, found := c.askedFor(r)
+	require.True(c.t, found, r.Text)
+	require.Len(c.t, c.approvals(), known+1)
+	return a
+}
+
+// askedFor is the approval that an answer asks for, if it does.
+func (c *crib) askedFor(r reply) (v1alpha1.Approval, bool) {
+	c.t.Helper()
+	for _, a := range c.approvals() {
+		if strings.Contains(r.Text, " approval "+c.namespace+"/"+a.Name+" waits for somebody who may decide to run:\n") {
+			return a, true
 		}
 	}
-	require.Fail(c.t, "the approval is not named", r.Text)
-	return v1alpha1.Approval{}
+	return v1alpha1.Approval{}, false
 }
 
 // version is that of the ConfigMap, which every write moves.

@@ -57,6 +57,6 @@ func TestRedTeamPersonOverreaches(t *testing.T) {
 	require.Error(t, c.patchStatus(ada, a.Name, `{"status":{"decision":"Approved"}}`), "in nobody's name")
 	require.NoError(t, c.decide(ada, a.Name, v1alpha1.DecisionDenied))
 	require.Error(t, c.decide(ada, a.Name, v1alpha1.DecisionApproved), "a denial is final")
-	require.Contains(t, c.call(c.agent, "k8s_patch_resource", theShelf).Text, "ada@example.com denied this")
+	require.Contains(t, c.call(c.agent, "k8s_patch_resource", theShelf).Text, "denied: ada@example.com denied this write. Nothing was changed")
 	c.requireUntouched()
 }
