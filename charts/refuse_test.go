@@ -30,6 +30,7 @@ func TestRefused(t *testing.T) {
 		{"kubernetes", "rbac.extraRules[0].apiGroups={*},rbac.extraRules[0].resources={x},rbac.extraRules[0].verbs={get}", "at '/rbac/extraRules/0/apiGroups/0'"},
 		{"kubernetes", "rbac.extraRules[0].apiGroups={x.io},rbac.extraRules[0].resources={x},rbac.extraRules[0].verbs={delete}", "at '/rbac/extraRules/0/verbs/0': value must be one of 'get', 'list', 'watch'"},
 		{"kubernetes", "identity.groups={system:masters}", "at '/identity/groups/0'"},
+		{"kubernetes", "identity.users={system:serviceaccount:a:agent}", "at '/identity/users/0'"},
 		{"kubernetes", "identity.users={bea}", "identity.users is set, but the cluster is asked as the server: set identity.mode=caller as well"},
 		{"kubernetes", "identity.mode=caller,namespaces={a}", "namespaces is set, but the cluster is asked as each caller"},
 		{"kubernetes", "write.callers[0].kind=User,write.callers[0].name=ada", "write.callers is set, but there is no write server: set write.enabled=true as well"},

@@ -174,5 +174,8 @@ topologySpreadConstraints:
 {{- define "crib.hosts" -}}
 {{- $short := printf "%s.%s" .Name .Release.Namespace }}
 {{- $names := list .Name $short (printf "%s.svc" $short) (printf "%s.svc.%s" $short .Values.clusterDomain) }}
-{{- concat $names .Values.allowedHosts | join "," }}
+{{- with .Own.resourceURL }}
+{{- $names = append $names (urlParse .).hostname }}
+{{- end }}
+{{- concat $names .Values.allowedHosts | uniq | join "," }}
 {{- end }}

@@ -20,20 +20,25 @@ for the audit log.
 {{- end }}
 {{- $name := include "crib.clustername" . | printf "%s:callers" }}
 {{- $itself := include "crib.itself" . }}
-{{- $extras := list }}
-{{- range concat (list "toolcrib.dev/agent" "toolcrib.dev/run" "toolcrib.dev/call") .Values.identity.extras }}
-{{- $extras = append $extras (printf "userextras/%s" .) }}
+{{- $audit := list "userextras/toolcrib.dev/agent" "userextras/toolcrib.dev/call" "userextras/toolcrib.dev/run" }}
+{{- $rules := list (dict "apiGroups" (list "authentication.k8s.io") "resources" $audit "verbs" (list "impersonate")) }}
+{{- range $key, $values := .Values.identity.extras }}
+{{- $rules = append $rules (include "crib.impersonate" (list "authentication.k8s.io" (printf "userextras/%s" $key) $values) | fromJson) }}
 {{- end }}
-{{- $rules := list (dict "apiGroups" (list "authentication.k8s.io") "resources" $extras "verbs" (list "impersonate")) }}
 {{- range $kind, $names := dict "users" $users "groups" .Values.identity.groups }}
 {{- if $names }}
-{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list $kind) "verbs" (list "impersonate") "resourceNames" (uniq $names)) }}
+{{- $rules = append $rules (include "crib.impersonate" (list "" $kind $names) | fromJson) }}
 {{- end }}
 {{- end }}
 {{- include "crib.role" (list . "ClusterRole" $name "" $rules) }}
 {{- include "crib.binding" (list . "ClusterRole" $name "" $itself) }}
 {{- range $namespace, $names := $accounts }}
-{{- include "crib.role" (list $ "Role" $name $namespace (list (dict "apiGroups" (list "") "resources" (list "serviceaccounts") "verbs" (list "impersonate") "resourceNames" (uniq $names)))) }}
+{{- include "crib.role" (list $ "Role" $name $namespace (list (include "crib.impersonate" (list "" "serviceaccounts" $names) | fromJson))) }}
 {{- include "crib.binding" (list $ "Role" $name $namespace $itself) }}
 {{- end }}
+{{- end }}
+
+{{/* crib.impersonate is one rule. It takes a list: the API group, the resource and the names. */}}
+{{- define "crib.impersonate" -}}
+{{ dict "apiGroups" (list (index . 0)) "resources" (list (index . 1)) "verbs" (list "impersonate") "resourceNames" (uniq (index . 2)) | toJson }}
 {{- end }}

@@ -19,7 +19,7 @@ toolcrib:{{ .Release.Namespace }}:{{ .Name }}
 {{- end }}
 
 {{- define "crib.audience" -}}
-{{ .Own.audience | default (include "crib.host" .) }}
+{{ .Own.audience | default (and (eq .Values.auth.mode "oidc") .Own.resourceURL) | default (include "crib.host" .) }}
 {{- end }}
 
 {{- define "crib.selector" -}}

@@ -19,6 +19,9 @@ The {{ .Access }} server: http://{{ include "crib.host" . }}:8080/mcp
     kubectl -n {{ $ns }} create rolebinding NAME --role={{ .Name }}-callers {{ ternary "--serviceaccount=NAMESPACE:SERVICEACCOUNT" "--user=USER" $token }}
   Ask whether they may, where charts/locks is installed:
     kubectl -n {{ $ns }} auth can-i call tools.toolcrib.dev/{{ $tool }} --as={{ ternary "system:serviceaccount:NAMESPACE:SERVICEACCOUNT" "USER" $token }}
+{{- if eq (include "crib.asCaller" .) "true" }}
+  It asks the cluster as its callers, of which it may act as those that the values name.
+{{- end }}
 {{- if .Namespaces }}
   Its tools work in {{ join ", " .Namespaces }} alone.
 {{- with .Tools.denied }}
