@@ -43,10 +43,12 @@ type Call struct {
 	done   bool
 }
 
-// Keys of a call's _meta by which agents say who they are.
+// What a call belongs to: agents say the first two as keys of its _meta, and a
+// backend that is asked as the caller hears all three.
 const (
 	MetaAgent = "toolcrib.dev/agent"
 	MetaRun   = "toolcrib.dev/run"
+	MetaCall  = "toolcrib.dev/call"
 )
 
 // nameBytes bounds what an agent says of itself.

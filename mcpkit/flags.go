@@ -21,6 +21,7 @@ type flags struct {
 	http           string
 	auth           string
 	insecureNoAuth bool
+	identity       Identity
 	locks          LocksConfig
 	oidc           OIDCConfig
 	oidcScopes     []string
@@ -138,6 +139,9 @@ func (f *flags) check() error {
 	if err := checkAccess(f.access, AccessRead, AccessWrite, AccessAll); err != nil {
 		return err
 	}
+	if err := f.identity.check(); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains([]string{string(GateAsk), string(GateApproval), string(GateOff)}, f.gate):
 		return usagef("--gate=%s is not known; write ask, approval or off", f.gate)
@@ -145,6 +149,8 @@ func (f *flags) check() error {
 		return usagef("--auth=%s is not known; write kubernetes, oidc or none", f.auth)
 	case f.http == "" && f.auth != authNone:
 		return usagef("--auth=%s needs --http: over stdin and stdout there is one caller, who started the server", f.auth)
+	case f.identity == IdentityCaller && f.auth == authNone:
+		return usagef("--identity=caller needs callers that prove who they are; add --http and --auth=kubernetes, or write --identity=server")
 	case f.maxResultBytes < minResultBytes:
 		return usagef("--max-result-bytes=%d is too small for an answer; write at least %d", f.maxResultBytes, minResultBytes)
 	case f.maxRequestBytes < 1:

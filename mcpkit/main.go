@@ -30,6 +30,9 @@ type Program struct {
 	// Register adds the server's tools, once the flags are parsed. It must
 	// not need the backend to be there: the subcommands register too.
 	Register func(*Toolset) error
+	// Identity, where the server can act as its callers, takes the value of
+	// --identity. Without it there is no such flag.
+	Identity *Identity
 	// Locks opens the way to the cluster that knows callers and approvals. It
 	// must not need the cluster to be there; its error is what is wrong with
 	// the configuration. Without it only the local caller and the person at
@@ -89,7 +92,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // command is the command line: the root serves, the rest prints.
 func (p Program) command(std streams) *cobra.Command {
-	var f flags
+	f := flags{identity: IdentityServer}
 	root := &cobra.Command{
 		Use:               p.Name,
 		Short:             p.Summary,
@@ -100,11 +103,17 @@ func (p Program) command(std streams) *cobra.Command {
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.Identity != nil {
+				f.identity = *p.Identity
+			}
 			f.settle(cmd.Flags().Changed, p.Locks != nil, os.Getenv("KUBERNETES_SERVICE_HOST") != "")
 			return p.serve(cmd.Context(), f, std)
 		},
 	}
 	f.add(root.Flags())
+	if p.Identity != nil {
+		p.Identity.add(root.Flags(), "as whom the cluster is asked: `server`, with this server's own rights, or caller, with the rights of whoever calls and no others, which needs --auth")
+	}
 	if p.Flags != nil {
 		p.Flags(root.Flags())
 	}

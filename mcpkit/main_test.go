@@ -27,6 +27,7 @@ func program(b *shelf) mcpkit.Program {
 		Name:     "shelf-mcp",
 		Version:  "v1.2.3",
 		Summary:  "Tools for a shelf.",
+		Identity: new(mcpkit.Identity),
 		Register: func(ts *mcpkit.Toolset) error { b.register(ts); return nil },
 	}
 }

@@ -1,6 +1,7 @@
 package mcpkit
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -10,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// clusterRole is a Kubernetes ClusterRole, as rbac.authorization.k8s.io/v1.
-type clusterRole struct {
+// role is a Kubernetes ClusterRole or Role, as rbac.authorization.k8s.io/v1.
+type role struct {
 	APIVersion string         `yaml:"apiVersion"`
 	Kind       string         `yaml:"kind"`
 	Metadata   map[string]any `yaml:"metadata"`
@@ -21,6 +22,8 @@ type clusterRole struct {
 // rbacCommand prints what the tools of one access mode need.
 func (p Program) rbacCommand() *cobra.Command {
 	var access, name string
+	identity := IdentityServer
+	var callers Callers
 	cmd := &cobra.Command{
 		Use:   "rbac",
 		Short: "Print the ClusterRole that the tools of an access mode need",
@@ -29,31 +32,41 @@ func (p Program) rbacCommand() *cobra.Command {
 			if err := checkAccess(access, AccessRead, AccessWrite); err != nil {
 				return err
 			}
+			if err := identity.check(); err != nil {
+				return err
+			}
+			if identity == IdentityCaller {
+				return callers.WriteRoles(cmd.OutOrStdout(), cmp.Or(name, "toolcrib-"+p.Name+"-callers"))
+			}
+			if len(callers.named()) > 0 {
+				return usagef("--users, --groups and --service-accounts need --identity=caller")
+			}
 			ts := NewToolset()
 			if err := p.Register(ts); err != nil {
 				return err
 			}
-			if name == "" {
-				name = "toolcrib-" + p.Name + "-" + access
-			}
-			return writeRole(cmd.OutOrStdout(), name, ts.Rules(Access(access)))
+			return writeRole(cmd.OutOrStdout(), cmp.Or(name, "toolcrib-"+p.Name+"-"+access), ts.Rules(Access(access)))
 		},
 	}
 	cmd.Flags().StringVar(&access, "access", string(AccessRead), "whose tools: `read` or write")
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the ClusterRole; toolcrib-"+p.Name+"-ACCESS if absent")
+	if p.Identity != nil {
+		callers.add(cmd.Flags(), &identity)
+	}
 	return cmd
 }
 
 func writeRole(w io.Writer, name string, rules []Rule) error {
+	return writeRoles(w, role{"rbac.authorization.k8s.io/v1", "ClusterRole", map[string]any{"name": name}, rules})
+}
+
+func writeRoles(w io.Writer, roles ...role) error {
 	e := yaml.NewEncoder(w)
 	e.SetIndent(2)
-	if err := e.Encode(clusterRole{
-		APIVersion: "rbac.authorization.k8s.io/v1",
-		Kind:       "ClusterRole",
-		Metadata:   map[string]any{"name": name},
-		Rules:      rules,
-	}); err != nil {
-		return fmt.Errorf("write ClusterRole %s: %w", name, err)
+	for _, r := range roles {
+		if err := e.Encode(r); err != nil {
+			return fmt.Errorf("write %s %s: %w", r.Kind, r.Metadata["name"], err)
+		}
 	}
 	return e.Close()
 }
