@@ -20,7 +20,8 @@ type AuditEvent struct {
 	Verb         string
 	User         string
 	Groups       []string
-	Impersonated string // user acted as, if any
+	Impersonated string              // user acted as, if any
+	Extra        map[string][]string // of the user acted as
 	UserAgent    string
 	Group        string // API group; empty for core
 	Resource     string
@@ -94,8 +95,11 @@ func parseAudit(line []byte) (AuditEvent, error) {
 			Username string
 			Groups   []string
 		}
-		ImpersonatedUser struct{ Username string }
-		ObjectRef        struct {
+		ImpersonatedUser struct {
+			Username string
+			Extra    map[string][]string
+		}
+		ObjectRef struct {
 			APIGroup, Resource, Subresource, Namespace, Name string
 		}
 		ResponseStatus           struct{ Code int }
@@ -105,6 +109,7 @@ func parseAudit(line []byte) (AuditEvent, error) {
 	ref := record.ObjectRef
 	return AuditEvent{
 		Verb: record.Verb, User: record.User.Username, Groups: record.User.Groups, Impersonated: record.ImpersonatedUser.Username,
+		Extra:     record.ImpersonatedUser.Extra,
 		UserAgent: record.UserAgent, Group: ref.APIGroup, Resource: ref.Resource, Subresource: ref.Subresource,
 		Namespace: ref.Namespace, Name: ref.Name, Code: record.ResponseStatus.Code, RequestURI: record.RequestURI,
 		Stage: record.Stage, At: record.RequestReceivedTimestamp,
