@@ -43,7 +43,7 @@ func TestDemo(t *testing.T) {
 		`storage class "fast-ssd" does not exist`,       // what orders waits for
 		"env[CHECKOUT_TIMEOUT].value: 5s -> 50ms",       // what changed
 		"toolcrib.test/busybox:1",                       // which images run
-		"denied: the cluster's RBAC does not let this server get secrets",
+		":kubernetes-mcp may not get secrets",
 		"may not delete pods",
 		"1 of 3 series meet testbed_queue_length > 100",               // why QueueFull fires
 		"verdict: notifies: shop-orders",                              // who is told

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/action"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,9 +30,10 @@ const dialTimeout = 5 * time.Second
 // nothing the cluster is the one of KUBECONFIG or ~/.kube/config, or the one
 // the process runs in.
 type Config struct {
-	Kubeconfig string // path; wins over everything
-	Context    string // of the kubeconfig; its current context if empty
-	UserAgent  string // what the API server's audit log calls us
+	Kubeconfig string          // path; wins over everything
+	Context    string          // of the kubeconfig; its current context if empty
+	UserAgent  string          // what the API server's audit log calls us
+	Identity   mcpkit.Identity // as whom the cluster is asked; mcpkit.IdentityServer if empty
 
 	Repositories        string        // file of chart repositories in helm's own format; none if empty
 	RegistryConfig      string        // file of registries' credentials in docker's format; none if empty
@@ -60,14 +62,24 @@ type Backend struct {
 
 // clients are the ways in, all over one connection pool.
 type clients struct {
-	config    *rest.Config
-	loader    clientcmd.ClientConfig
-	http      *http.Client
-	typed     client.Interface
-	heads     metadata.Interface // objects without what is in them
-	objects   dynamic.Interface  // objects of any type
+	config  *rest.Config
+	loader  clientcmd.ClientConfig
+	http    *http.Client
+	typed   client.Interface
+	heads   metadata.Interface // objects without what is in them
+	objects dynamic.Interface  // objects of any type
+	shared  *servedTypes       // that all calls use; nil where each acts as its caller
+}
+
+// servedTypes are the types the cluster serves.
+type servedTypes struct {
 	discovery discovery.CachedDiscoveryInterface
 	mapper    meta.ResettableRESTMapper
+}
+
+func newTypes(d discovery.DiscoveryInterface) *servedTypes {
+	cached := memory.NewMemCacheClient(d)
+	return &servedTypes{cached, restmapper.NewDeferredDiscoveryRESTMapper(cached)}
 }
 
 // New returns the backend cfg names. It does not connect: what is wrong with
@@ -93,6 +105,12 @@ func (b *Backend) connect() (*clients, error) {
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	config.WarningHandler = rest.NoWarnings{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return mcpkit.NameCaller(next, config.UserAgent) })
+	if b.cfg.Identity == mcpkit.IdentityCaller {
+		if config.Impersonate.UserName != "" {
+			return nil, mcpkit.Errorf(mcpkit.Unavailable, "the kubeconfig acts as %s, and --identity=caller as each caller: a person must give this server credentials of its own", config.Impersonate.UserName)
+		}
+		config.Wrap(locks.ActAsCaller)
+	}
 	hc, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
@@ -105,9 +123,38 @@ func (b *Backend) connect() (*clients, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
 	}
-	c.discovery = memory.NewMemCacheClient(c.typed.Discovery())
-	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(c.discovery)
+	if b.cfg.Identity != mcpkit.IdentityCaller {
+		c.shared = newTypes(c.typed.Discovery())
+	}
 	return c, nil
+}
+
+// types are those that the cluster shows to whom it takes a request of ctx for.
+// What one caller sees is not kept for the next.
+func (c *clients) types(ctx context.Context) (*servedTypes, error) {
+	if c.shared != nil {
+		return c.shared, nil
+	}
+	d, err := discovery.NewDiscoveryClientForConfig(c.boundConfig(ctx))
+	if err != nil {
+		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's types cannot be asked for: %w", err)
+	}
+	return newTypes(d), nil
+}
+
+// boundConfig is the way to the cluster for a client that takes no context of
+// its own, such as Helm's: its requests end with ctx, and go through the pool
+// that all others use.
+func (c *clients) boundConfig(ctx context.Context) *rest.Config {
+	return &rest.Config{
+		Host:           c.config.Host,
+		APIPath:        c.config.APIPath,
+		QPS:            c.config.QPS,
+		WarningHandler: c.config.WarningHandler,
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return c.http.Transport.RoundTrip(r.WithContext(ctx))
+		}),
+	}
 }
 
 // storage is where Helm keeps releases.
@@ -116,13 +163,13 @@ const storage = "secrets"
 // configuration is what Helm's actions work on: the releases of one namespace,
 // all of them if it is empty, through requests that end with ctx.
 func (b *Backend) configuration(ctx context.Context, namespace string) (*action.Configuration, error) {
-	c, err := b.open()
+	g, err := b.getter(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	cfg := new(action.Configuration)
 	quiet := func(string, ...any) {}
-	if err := cfg.Init(&getter{c, ctx, namespace}, namespace, storage, quiet); err != nil {
+	if err := cfg.Init(g, namespace, storage, quiet); err != nil {
 		return nil, translate(err, "prepare Helm's storage")
 	}
 	return cfg, nil
@@ -131,32 +178,33 @@ func (b *Backend) configuration(ctx context.Context, namespace string) (*action.
 // getter hands Helm our clients for one call.
 type getter struct {
 	*clients
+	*servedTypes
 	ctx       context.Context
 	namespace string
 }
 
-// ToRESTConfig returns a configuration whose requests end with the call.
-func (g *getter) ToRESTConfig() (*rest.Config, error) {
-	return &rest.Config{
-		Host:           g.config.Host,
-		APIPath:        g.config.APIPath,
-		QPS:            g.config.QPS,
-		WarningHandler: g.config.WarningHandler,
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			return g.http.Transport.RoundTrip(r.WithContext(g.ctx))
-		}),
-	}, nil
+func (b *Backend) getter(ctx context.Context, namespace string) (*getter, error) {
+	c, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	types, err := c.types(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &getter{c, types, ctx, namespace}, nil
 }
 
-// ToDiscoveryClient returns the types the cluster serves, remembered across calls.
+// ToRESTConfig returns a configuration whose requests end with the call.
+func (g *getter) ToRESTConfig() (*rest.Config, error) { return g.boundConfig(g.ctx), nil }
+
+// ToDiscoveryClient returns the types the cluster serves.
 func (g *getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
 	return g.discovery, nil
 }
 
 // ToRESTMapper maps kinds to resources.
-func (g *getter) ToRESTMapper() (meta.RESTMapper, error) {
-	return g.mapper, nil
-}
+func (g *getter) ToRESTMapper() (meta.RESTMapper, error) { return g.mapper, nil }
 
 // ToRawKubeConfigLoader tells Helm the call's namespace.
 func (g *getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {

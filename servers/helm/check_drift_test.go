@@ -132,7 +132,7 @@ func TestCheckDriftNeverCallsTheUnseenUndrifted(t *testing.T) {
 	var out CheckDriftOut
 	session(t, b, mcpkit.AccessRead, nil).Call("helm_check_drift", map[string]any{"name": "web", "namespace": ns}).Into(t, &out)
 	require.Equal(t, "4: 3 as stated, 1 not looked at", out.Objects)
-	require.Equal(t, `not looked at: Deployment/web (forbidden: this server may not get deployments.apps in namespace "`+ns+`")`, out.Findings[0])
+	require.Equal(t, `not looked at: Deployment/web (forbidden: RBAC grants no get of deployments.apps in namespace "`+ns+`")`, out.Findings[0])
 	require.Contains(t, out.Findings[1], "objects beyond the manifest not searched for among (forbidden or failing): cronjobs.batch, ")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,10 +22,8 @@ func translate(err error, doing string) error {
 		return err
 	case errors.Is(err, driver.ErrReleaseNotFound), apierrors.IsNotFound(err):
 		return mcpkit.Wrap(mcpkit.NotFound, err, "cannot %s: %v", doing, err)
-	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), `" cannot `):
-		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's own rules refuse to %s: %s", doing, reason(err))
 	case apierrors.IsForbidden(err):
-		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
+		return locks.Denied(err, doing, reason(err))
 	case apierrors.IsUnauthorized(err):
 		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):

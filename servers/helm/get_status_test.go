@@ -43,7 +43,7 @@ func TestGetStatusSaysWhatItMayNotLookAt(t *testing.T) {
 	var out GetStatusOut
 	session(t, b, mcpkit.AccessRead, nil).Call("helm_get_status", map[string]any{"name": "web", "namespace": ns}).Into(t, &out)
 	require.Contains(t, out.Objects, "1 not looked at")
-	require.Contains(t, out.Findings, `not looked at: Service/web (forbidden: this server may not get services in namespace "`+ns+`")`)
+	require.Contains(t, out.Findings, `not looked at: Service/web (forbidden: RBAC grants no get of services in namespace "`+ns+`")`)
 
 	a := session(t, granted(t, "", readObjects...), mcpkit.AccessRead, nil).Call("helm_get_status", map[string]any{"name": "web", "namespace": ns})
 	require.True(t, a.IsError)

@@ -40,7 +40,7 @@ func perNamespace(err error, namespace string) error {
 	if !ok || known.Kind != mcpkit.Denied || namespace != "" {
 		return err
 	}
-	return &mcpkit.Error{Kind: known.Kind, Err: err, Text: "this server may not list releases in all namespaces. It may well in some: call again with namespace. " + known.Text}
+	return &mcpkit.Error{Kind: known.Kind, Err: err, Text: "nobody has granted listing releases in all namespaces. It may well be granted in some: call again with namespace. " + known.Text}
 }
 
 // elsewhere finds releases that this server does not list: those that Helm's

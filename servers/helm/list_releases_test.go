@@ -156,9 +156,9 @@ func TestListReleasesWithOneNamespaceGranted(t *testing.T) {
 	require.Len(t, out.Releases.Rows, 1)
 	a := s.Call("helm_list_releases", nil)
 	require.True(t, a.IsError)
-	require.Contains(t, a.Text, "denied: this server may not list releases in all namespaces. It may well in some: call again with namespace.")
+	require.Contains(t, a.Text, "denied: nobody has granted listing releases in all namespaces. It may well be granted in some: call again with namespace.")
 	a = s.Call("helm_list_releases", map[string]any{"namespace": "kube-system"})
-	require.Contains(t, a.Text, `denied: the cluster's RBAC does not let this server list releases in namespace "kube-system"`)
+	require.Contains(t, a.Text, `:server may not list the Secrets in which Helm keeps releases in namespace "kube-system"`)
 }
 
 func TestListReleasesOfHelm4(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -58,7 +59,7 @@ func (b *Backend) look(ctx context.Context, objects []manifestObject) ([]*live, 
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.located(objects)
+	out, err := c.located(ctx, objects)
 	if err != nil {
 		return nil, err
 	}
@@ -73,24 +74,27 @@ func (b *Backend) look(ctx context.Context, objects []manifestObject) ([]*live, 
 
 // located finds the type of each object. Types that have come since the last
 // time are found by asking the cluster once more.
-func (c *clients) located(objects []manifestObject) ([]*live, error) {
+func (c *clients) located(ctx context.Context, objects []manifestObject) ([]*live, error) {
+	types, err := c.types(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]*live, len(objects))
 	asked := false
 	for i, o := range objects {
 		l := &live{manifestObject: o}
 		out[i] = l
 		gvk := o.GroupVersionKind()
-		var err error
-		if l.mapping, err = c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); meta.IsNoMatchError(err) && !asked {
+		if l.mapping, err = types.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); meta.IsNoMatchError(err) && !asked {
 			asked = true
-			c.mapper.Reset()
-			l.mapping, err = c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+			types.mapper.Reset()
+			l.mapping, err = types.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 		}
 		switch {
 		case meta.IsNoMatchError(err):
 			l.unseen = fmt.Sprintf("the cluster does not serve kind %s of %s", gvk.Kind, gvk.GroupVersion())
 		case err != nil:
-			return nil, translate(err, "find the type "+gvk.Kind)
+			return nil, translate(locks.Told(ctx, c.typed.Discovery().RESTClient(), err), "find the type "+gvk.Kind)
 		case l.mapping.Scope.Name() != meta.RESTScopeNameNamespace:
 			l.namespace = ""
 		}
@@ -105,7 +109,7 @@ func (l *live) fetch(ctx context.Context, c *clients) error {
 		l.is = is
 	case apierrors.IsNotFound(err):
 	case apierrors.IsForbidden(err):
-		l.unseen = "forbidden: this server may not get " + l.mapping.Resource.GroupResource().String() + where(l.namespace)
+		l.unseen = "forbidden: RBAC grants no get of " + l.mapping.Resource.GroupResource().String() + where(l.namespace)
 	default:
 		if _, answered := errors.AsType[*apierrors.StatusError](err); !answered || ctx.Err() != nil {
 			return translate(err, "get "+l.String())

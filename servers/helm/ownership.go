@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -66,7 +67,7 @@ func obstacles(what string, steps []*trial) error {
 		case s.foreign != "":
 			foreign = append(foreign, fmt.Sprintf("%s belongs to %s", s, s.foreign))
 		case s.refused != nil:
-			if apierrors.IsForbidden(s.refused) && strings.Contains(s.refused.Error(), `" cannot `) { // and not a quota or an admission policy
+			if apierrors.IsForbidden(s.refused) && locks.Refused(s.refused) { // and not a quota or an admission policy
 				kind = mcpkit.Denied
 			}
 			refused = append(refused, fmt.Sprintf("%s: %s", s, reason(s.refused)))

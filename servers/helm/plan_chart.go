@@ -48,7 +48,7 @@ func (b *Backend) checkNamespace(ctx context.Context, w *write, create bool) err
 	case apierrors.IsNotFound(err) && create:
 		w.newSpace = true
 		w.lines = append(w.lines, fmt.Sprintf("+ Namespace/%s", w.Namespace))
-		w.notes = append(w.notes, "its namespace is new, so the API server was asked whether this server may create the objects, not whether they are valid")
+		w.notes = append(w.notes, "its namespace is new, so the API server was asked whether the objects may be created, not whether they are valid")
 		return nil
 	case apierrors.IsNotFound(err):
 		return mcpkit.Errorf(mcpkit.NotFound, "there is no namespace %q; create_namespace=true creates it", w.Namespace)
@@ -103,11 +103,15 @@ func (w *write) crds(ctx context.Context, b *Backend, skip, first bool) error {
 	if err != nil {
 		return err
 	}
+	served, err := c.types(ctx)
+	if err != nil {
+		return err
+	}
 	types := meta.NewDefaultRESTMapper(nil)
 	var fresh, there []string
 	for _, d := range crds {
 		learn(types, d.Spec)
-		_, err := c.discovery.ServerResourcesForGroupVersion(d.Spec.Group + "/" + d.Spec.Versions[0].Name)
+		_, err := served.discovery.ServerResourcesForGroupVersion(d.Spec.Group + "/" + d.Spec.Versions[0].Name)
 		if err == nil {
 			there = append(there, d.Name)
 			continue

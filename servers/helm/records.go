@@ -48,7 +48,7 @@ func (b *Backend) eachRecord(ctx context.Context, namespace, selector string, f 
 	for {
 		page, err := secrets.List(ctx, options)
 		if err != nil {
-			return translate(err, "list releases"+inWords(namespace))
+			return translate(err, "list the Secrets in which Helm keeps releases"+inWords(namespace))
 		}
 		for i := range page.Items {
 			if r, ok := recordOf(&page.Items[i]); ok {
@@ -119,7 +119,7 @@ func (b *Backend) noRelease(ctx context.Context, r Release) error {
 		text += "; the nearest names are " + strings.Join(near, ", ")
 	}
 	if len(validation.IsValidLabelValue(r.Name)) == 0 && r.Name != "" {
-		// All namespaces may be more than this server is granted: then nothing is added.
+		// All namespaces may be more than is granted: then nothing is added.
 		_ = b.eachRecord(ctx, "", "owner=helm,name="+r.Name, func(found record) { elsewhere[found.namespace] = true }, ignore)
 	}
 	if len(elsewhere) > 0 {

@@ -79,13 +79,13 @@ func (d dryRun) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // rehearsalOf is a configuration with which nothing can be written.
 func (b *Backend) rehearsalOf(ctx context.Context, namespace string, types meta.RESTMapper, records *journal) (*action.Configuration, error) {
-	c, err := b.open()
+	g, err := b.getter(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	cfg := new(action.Configuration)
 	quiet := func(string, ...any) {}
-	if err := cfg.Init(&rehearsing{&getter{c, ctx, namespace}, types}, namespace, storage, quiet); err != nil {
+	if err := cfg.Init(&rehearsing{g, types}, namespace, storage, quiet); err != nil {
 		return nil, translate(err, "prepare Helm's storage")
 	}
 	cfg.Releases = records.store(nil)

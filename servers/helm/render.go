@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -220,13 +221,17 @@ func (b *Backend) ofCluster(ctx context.Context) (*chartutil.Capabilities, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
+	types, err := c.types(ctx)
+	if err != nil {
+		return nil, err
+	}
 	done := make(chan error, 1)
 	out := chartutil.DefaultCapabilities.Copy()
 	go func() {
-		v, err := c.discovery.ServerVersion()
+		v, err := types.discovery.ServerVersion()
 		if err == nil {
 			out.KubeVersion = chartutil.KubeVersion{Version: v.GitVersion, Major: v.Major, Minor: v.Minor}
-			out.APIVersions, err = action.GetVersionSet(c.discovery)
+			out.APIVersions, err = action.GetVersionSet(types.discovery)
 		}
 		done <- err
 	}()
@@ -238,7 +243,7 @@ func (b *Backend) ofCluster(ctx context.Context) (*chartutil.Capabilities, error
 	if err == nil {
 		return out, nil
 	}
-	return nil, withoutCluster(translate(err, "ask the cluster for its version"))
+	return nil, withoutCluster(translate(locks.Told(ctx, c.typed.Discovery().RESTClient(), err), "ask the cluster for its version"))
 }
 
 // withoutCluster adds to err that a rendering needs no cluster.

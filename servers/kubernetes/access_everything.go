@@ -21,7 +21,7 @@ func (a *accessCheck) everything(ctx context.Context) (CheckAccessOut, error) {
 	}
 	out := CheckAccessOut{Answer: fmt.Sprintf("%s may, %s:", a.who, where)}
 	out.Columns = []string{"verbs", "resources", "api_groups", "names", "binding"}
-	if a.who.self && ns != "" {
+	if a.who.self != "" && ns != "" {
 		out.Columns = out.Columns[:4]
 	}
 	rows, err := a.allRules(ctx, ns)
@@ -45,7 +45,7 @@ func (a *accessCheck) everything(ctx context.Context) (CheckAccessOut, error) {
 }
 
 func (a *accessCheck) allRules(ctx context.Context, ns string) ([][]string, error) {
-	if a.who.self && ns != "" {
+	if a.who.self != "" && ns != "" {
 		return a.ownRules(ctx, ns)
 	}
 	var mine []binding
@@ -97,12 +97,12 @@ func ruleRow(r rbacv1.PolicyRule, through ...string) []string {
 	return append([]string{front(r.Verbs), front(resources), front(r.APIGroups), front(r.ResourceNames)}, through...)
 }
 
-// ownRules asks the API server what this server itself may do.
+// ownRules asks the API server what the asker itself may do.
 func (a *accessCheck) ownRules(ctx context.Context, ns string) ([][]string, error) {
 	review := &authzv1.SelfSubjectRulesReview{Spec: authzv1.SelfSubjectRulesReviewSpec{Namespace: ns}}
 	done, err := a.c.typed.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
-		return nil, translate(err, "ask what this server may do")
+		return nil, translate(err, "ask what "+a.who.self+" may do")
 	}
 	if done.Status.Incomplete {
 		a.note("the API server calls this list incomplete: " + done.Status.EvaluationError)

@@ -99,7 +99,7 @@ func (k roleKey) String() string {
 	return "Role " + k.name
 }
 
-// eachBinding gives do every binding of the cluster, or, where this server may
+// eachBinding gives do every binding of the cluster, or, where we may
 // not read those of all namespaces, the ones that bear on the request.
 func (a *accessCheck) eachBinding(ctx context.Context, do func(binding)) error {
 	rbac := a.c.typed.RbacV1()
@@ -122,7 +122,7 @@ func (a *accessCheck) eachBinding(ctx context.Context, do func(binding)) error {
 }
 
 // everywhere lists in all namespaces, or in the one asked about where that is
-// all this server may.
+// all we may.
 func (a *accessCheck) everywhere(list func(ns string) error) error {
 	err := list("")
 	if isKind(err, mcpkit.Denied) && a.want.namespace != "" {
@@ -131,7 +131,7 @@ func (a *accessCheck) everywhere(list func(ns string) error) error {
 	return a.look(err)
 }
 
-// look notes what RBAC does not let this server see, so that an answer can go
+// look notes what RBAC does not let us see, so that an answer can go
 // on without it.
 func (a *accessCheck) look(err error) error {
 	if !isKind(err, mcpkit.Denied) {

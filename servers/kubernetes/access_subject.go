@@ -19,7 +19,7 @@ const masters = "system:masters"
 type accessWho struct {
 	user   string
 	groups []string
-	self   bool
+	self   string // what the API server takes us for: this server, or the caller; empty for others
 	note   string
 }
 
@@ -33,8 +33,8 @@ func (w accessWho) String() string {
 	case strings.HasPrefix(w.user, accountPrefix):
 		name = "service account " + strings.Replace(strings.TrimPrefix(w.user, accountPrefix), ":", "/", 1)
 	}
-	if w.self {
-		return "this server (" + name + ")"
+	if w.self != "" {
+		return w.self + " (" + name + ")"
 	}
 	return name
 }
@@ -74,7 +74,7 @@ func (b *Backend) accessSubject(ctx context.Context, c *clients, in CheckAccessI
 	case in.Group != "":
 		return accessWho{groups: []string{in.Group, "system:authenticated"}}, nil
 	}
-	return self(ctx, c)
+	return b.self(ctx, c)
 }
 
 func userSubject(user, group string) accessWho {
@@ -126,14 +126,18 @@ func accountName(s, fallback string) (namespace, name string, err error) {
 	return namespace, name, nil
 }
 
-// self is whom the API server takes this server for.
-func self(ctx context.Context, c *clients) (accessWho, error) {
+// self is whom the API server takes us for.
+func (b *Backend) self(ctx context.Context, c *clients) (accessWho, error) {
 	review, err := c.typed.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
-		return accessWho{}, translate(err, "ask who this server is")
+		return accessWho{}, translate(err, "ask who asks")
 	}
 	u := review.Status.UserInfo
-	return accessWho{user: u.Username, groups: u.Groups, self: true}, nil
+	who := accessWho{user: u.Username, groups: u.Groups, self: "this server"}
+	if b.cfg.Identity == mcpkit.IdentityCaller {
+		who.self = "the caller"
+	}
+	return who, nil
 }
 
 // subjectName writes a binding's subject the way the tool's arguments name it.

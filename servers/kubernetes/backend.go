@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -25,9 +26,10 @@ const dialTimeout = 5 * time.Second
 // Config says which cluster to serve. Given nothing it is the one of
 // KUBECONFIG or ~/.kube/config, or the one the process runs in.
 type Config struct {
-	Kubeconfig string // path; wins over everything
-	Context    string // of the kubeconfig; its current context if empty
-	UserAgent  string // what the API server's audit log calls us
+	Kubeconfig string          // path; wins over everything
+	Context    string          // of the kubeconfig; its current context if empty
+	UserAgent  string          // what the API server's audit log calls us
+	Identity   mcpkit.Identity // as whom the cluster is asked; mcpkit.IdentityServer if empty
 
 	// AllowedURLHosts are the hosts, with their port as it stands in the
 	// URL, that manifests may be fetched from. Without one
@@ -40,7 +42,7 @@ type Config struct {
 type Backend struct {
 	cfg   Config
 	open  func() (*clients, error)
-	types typeIndex
+	types typeIndexes
 	now   func() time.Time
 
 	fetchTLS *tls.Config // for fetching manifests; the system's roots if nil
@@ -81,6 +83,12 @@ func (b *Backend) connect() (*clients, error) {
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	config.WarningHandlerWithContext = warningHandler{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return mcpkit.NameCaller(next, config.UserAgent) })
+	if b.cfg.Identity == mcpkit.IdentityCaller {
+		if config.Impersonate.UserName != "" {
+			return nil, mcpkit.Errorf(mcpkit.Unavailable, "the kubeconfig acts as %s, and --identity=caller as each caller: a person must give this server credentials of its own", config.Impersonate.UserName)
+		}
+		config.Wrap(locks.ActAsCaller)
+	}
 	return newClients(config, contextNamespace(loader))
 }
 

@@ -16,7 +16,7 @@ import (
 var checkAccess = mcpkit.Tool{
 	Name:        "k8s_check_access",
 	Title:       "Who may do what",
-	Description: "Whether a subject (this server if absent) may do something, with the rule and binding that grants it; who_can: everybody who may. Without verb: all it may.",
+	Description: "Whether a subject (if absent, whom this server acts as) may do something, with the rule and binding that grants it; who_can: everybody who may. Without verb: all it may.",
 	Narrow:      "name a namespace, a verb and a resource_type",
 	Rules:       []mcpkit.Rule{readRule("rbac.authorization.k8s.io", "clusterrolebindings", "clusterroles", "rolebindings", "roles"), readRule("", "serviceaccounts")},
 }
@@ -76,7 +76,7 @@ type accessCheck struct {
 	who   accessWho
 	want  accessRequest
 	notes []string
-	blind []string // what RBAC does not let this server look at
+	blind []string // what RBAC does not let us look at
 }
 
 // accessRequest is what somebody wants to do, as the API server's authorizer

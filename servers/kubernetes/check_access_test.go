@@ -259,7 +259,7 @@ func TestCheckAccessOfOneNamespace(t *testing.T) {
 	b := granted(t)
 	c, err := b.open()
 	require.NoError(t, err)
-	who, err := self(t.Context(), c)
+	who, err := b.self(t.Context(), c)
 	require.NoError(t, err)
 	apply(t, ns, `
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: viewer}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin},

@@ -88,7 +88,7 @@ func (v *connectivity) checkSelector(ctx context.Context) {
 		v.add("selector", checkOK, "%s selects %s, such as %s", selector, plural(v.selected, "pod"), v.targets[0].Name)
 		return
 	case v.wasMissed("pods"):
-		v.add("selector", checkUnknown, "whether %s selects any pod is not known: this server may not list them", selector)
+		v.add("selector", checkUnknown, "whether %s selects any pod is not known: RBAC grants no list of them", selector)
 		return
 	}
 	near := &labelMatch{selector: v.service.Spec.Selector}
@@ -214,7 +214,7 @@ func (v *connectivity) checkEndpoints() {
 	said := fmt.Sprintf("%s, %d not ready", plural(v.slices.endpointCount.ready, "ready endpoint"), v.slices.unready)
 	switch {
 	case v.wasMissed("endpointslices"):
-		v.add("endpoints", checkUnknown, "this server may not list EndpointSlices")
+		v.add("endpoints", checkUnknown, "RBAC grants no list of EndpointSlices")
 	case v.slices.endpointCount.ready > 0:
 		v.add("endpoints", checkOK, "%s", said)
 	case len(v.service.Spec.Selector) == 0:

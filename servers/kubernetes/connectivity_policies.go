@@ -64,7 +64,7 @@ func (v *connectivity) policies(ctx context.Context, ns string) []*networkingv1.
 		out = append(out, p.DeepCopy())
 	})
 	if v.wasMissed("networkpolicies") {
-		v.add("policies", checkUnknown, "this server may not list NetworkPolicies of namespace %s", ns)
+		v.add("policies", checkUnknown, "RBAC grants no list of NetworkPolicies in namespace %s", ns)
 	}
 	return out
 }

@@ -81,7 +81,7 @@ type search struct {
 	looked int
 }
 
-// newSearch asks the API server what this server may list, so as not to try.
+// newSearch asks the API server what may be listed, so as not to try.
 func (b *Backend) newSearch(ctx context.Context, namespace string) (*search, error) {
 	c, err := b.open()
 	if err != nil {

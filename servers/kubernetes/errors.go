@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,10 +21,8 @@ func translate(err error, doing string) error {
 		return nil
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
-	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), `" cannot `):
-		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's own rules refuse to %s: %s", doing, reason(err))
 	case apierrors.IsForbidden(err):
-		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster's RBAC does not let this server %s: %s. A person must grant it; do not look for a way around", doing, reason(err))
+		return locks.Denied(err, doing, reason(err))
 	case apierrors.IsUnauthorized(err):
 		return mcpkit.Wrap(mcpkit.Denied, err, "the cluster rejects this server's credentials (expired or revoked) when asked to %s. A person must renew them", doing)
 	case apierrors.IsNotFound(err):

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -140,19 +141,20 @@ func nearestTypes(name string, types []resourceType) []string {
 // and the group versions that did not answer. The look at the API server is
 // shared: it outlives the call that began it, for others that wait for it.
 func (b *Backend) allTypes(ctx context.Context, again bool) ([]resourceType, []string, error) {
-	if types, broken, fresh := b.types.known(b.now(), again); fresh {
+	x := b.types.of(b.seenAs(ctx), b.now())
+	if types, broken, fresh := x.known(b.now(), again); fresh {
 		return types, broken, nil
 	}
-	done := b.types.looking.DoChan("", func() (any, error) {
+	done := x.looking.DoChan("", func() (any, error) {
 		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), discoveryTimeout)
 		defer cancel()
-		return nil, b.discover(shared)
+		return nil, b.discover(shared, x)
 	})
 	select {
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	case r := <-done:
-		types, broken, _ := b.types.known(b.now(), false)
+		types, broken, _ := x.known(b.now(), false)
 		return types, broken, r.Err
 	}
 }
@@ -165,8 +167,8 @@ func (x *typeIndex) known(now time.Time, again bool) (types []resourceType, brok
 	return x.types, x.broken, fresh
 }
 
-// discover fills the index.
-func (b *Backend) discover(ctx context.Context) error {
+// discover fills an index.
+func (b *Backend) discover(ctx context.Context, x *typeIndex) error {
 	c, err := b.open()
 	if err != nil {
 		return err
@@ -174,14 +176,13 @@ func (b *Backend) discover(ctx context.Context) error {
 	groups, lists, err := c.discovery.ServerGroupsAndResourcesWithContext(ctx)
 	failed, partial := discovery.GroupDiscoveryFailedErrorGroups(err)
 	if err != nil && !partial {
-		return translate(err, "list the resource types")
+		return translate(locks.Told(ctx, c.rest, err), "list the resource types")
 	}
 	var broken []string
 	for gv := range failed {
 		broken = append(broken, gv.String())
 	}
 	slices.Sort(broken)
-	x := &b.types
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.types, x.broken, x.filled = indexed(groups, lists), broken, b.now()

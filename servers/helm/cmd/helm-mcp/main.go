@@ -30,7 +30,8 @@ func main() {
 			helm.Register(ts, helm.New(cfg))
 			return nil
 		},
-		Locks: locks.Open,
+		Identity: &cfg.Identity,
+		Locks:    locks.Open,
 	})
 }
 

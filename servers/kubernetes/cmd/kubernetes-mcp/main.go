@@ -24,6 +24,7 @@ func main() {
 			kubernetes.Register(ts, kubernetes.New(cfg))
 			return nil
 		},
-		Locks: locks.Open,
+		Identity: &cfg.Identity,
+		Locks:    locks.Open,
 	})
 }
