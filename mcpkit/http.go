@@ -74,14 +74,9 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	mux.HandleFunc("/readyz", h.ready)
 	mux.Handle("/mcp", guard.wrap(s.authenticated(challenge, readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
 	describe(mux, guard, o.ResourceMetadata)
-	h.Handler = soon(h.movingOn(mux))
+	h.Handler = soon(h.parting(mux))
 	return h, nil
 }
-
-// Leave makes the handler report itself not ready and end each connection with
-// the answer that it gives next, so that clients move on to other replicas. It
-// still answers whatever comes.
-func (h *Handler) Leave() { h.change(func() { h.leaving = true }) }
 
 // Drain does what Leave does, and lets the streams on which clients only listen
 // end once the last call has. Not before: a client that loses its stream may
@@ -103,23 +98,6 @@ func (h *Handler) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, "ok")
-}
-
-func (h *Handler) isLeaving() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.leaving
-}
-
-// movingOn closes a connection once it is answered rather than when nothing
-// seems to come: a client that sends just then would lose its call.
-func (h *Handler) movingOn(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.isLeaving() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // count tells calls from streams, which stay open for as long as the client
@@ -254,16 +232,6 @@ func (s *Server) serveHTTP(ctx context.Context, f flags) error {
 	case <-ctx.Done():
 	}
 	return s.retire(server, handler, f)
-}
-
-// retire ends the server without losing a call: first it waits until clients
-// that were told of it have moved on.
-func (s *Server) retire(server *http.Server, h *Handler, f flags) error {
-	s.Logger.Info("shutting down", "delay", f.shutdownDelay, "timeout", f.shutdownTimeout)
-	h.Leave()
-	<-time.After(f.shutdownDelay)
-	h.Drain()
-	return s.shutdown(server, f.shutdownTimeout)
 }
 
 // shutdown waits for the calls in flight; those that take longer than grace are

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -58,14 +59,21 @@ func TestAServerBehindAServiceTakesCallsUntilClientsHaveMovedOn(t *testing.T) {
 			return listener.dial(ctx, network, address)
 		}}
 		client := &http.Client{Transport: transport}
-		get := func(path string) (status int, closes bool) {
-			resp, err := client.Get("http://server" + path)
+		answered := func(resp *http.Response, err error) (status int, closes bool) {
 			require.NoError(t, err)
 			_, err = io.Copy(io.Discard, resp.Body)
 			require.NoError(t, err)
 			return resp.StatusCode, resp.Close
 		}
-		_, closes := get("/healthz")
+		list := func() (status int, closes bool) {
+			req, err := http.NewRequest(http.MethodPost, "http://server/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+			require.NoError(t, err)
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Accept", "application/json, text/event-stream")
+			return answered(client.Do(req))
+		}
+		status, closes := list()
+		require.Equal(t, http.StatusOK, status)
 		require.False(t, closes)
 
 		ended := make(chan error, 1)
@@ -73,15 +81,18 @@ func TestAServerBehindAServiceTakesCallsUntilClientsHaveMovedOn(t *testing.T) {
 			ended <- s.retire(server, h, flags{shutdownDelay: 5 * time.Second, shutdownTimeout: time.Second})
 		}()
 		synctest.Wait()
-		status, closes := get("/readyz")
-		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.True(t, closes)
-		require.Equal(t, 1, dials, "the connection that was open is answered, not cut")
-		time.Sleep(5*time.Second - 1) // the bubble's time
-		status, closes = get("/healthz")
+		status, closes = list()
 		require.Equal(t, http.StatusOK, status)
 		require.True(t, closes)
-		require.Equal(t, 2, dials, "connections are taken to the last")
+		require.Equal(t, 1, dials, "the connection that was open is answered, not cut")
+		status, closes = answered(client.Get("http://server/readyz"))
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.True(t, closes)
+		time.Sleep(5*time.Second - 1) // the bubble's time
+		status, closes = list()
+		require.Equal(t, http.StatusOK, status)
+		require.True(t, closes)
+		require.Equal(t, 3, dials, "connections are taken to the last")
 
 		require.NoError(t, <-ended)
 		_, err = client.Get("http://server/healthz")
