@@ -1,0 +1,5 @@
+// Package deployed proves the charts on a real cluster: installed by Helm from
+// the images that make images packs, where the restricted pod security standard
+// is enforced, and called through their Services by ServiceAccounts. It is tests
+// alone.
+package deployed
