@@ -238,7 +238,7 @@ func TestCheckAccessOfThisServer(t *testing.T) {
 	s := serve(t, granted(t, readRule("", "pods")), mcpkit.AccessRead, nil)
 	out := access(t, s, map[string]any{"verb": "list", "resource_type": "pods", "namespace": ns})
 	require.Regexp(t, `^yes: this server \(service account test-\w+/server\) may list pods in namespace "`+ns+`"$`, out.Answer)
-	require.Regexp(t, `^the API server says: RBAC: allowed by ClusterRoleBinding "test-[\w:]+" of ClusterRole "test-\w+" to ServiceAccount "server/test-\w+"$`, out.Notes[0])
+	require.Regexp(t, `^the API server says: RBAC: allowed by ClusterRoleBinding "test-[\w:-]+" of ClusterRole "test-\w+" to ServiceAccount "server/test-\w+"$`, out.Notes[0])
 	require.Contains(t, strings.Join(out.Notes, "\n"), "not looked at: ")
 	out = access(t, s, map[string]any{"verb": "delete", "resource_type": "pods", "namespace": ns})
 	require.Regexp(t, `^no: this server .* may not delete pods`, out.Answer)
