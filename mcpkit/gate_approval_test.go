@@ -3,6 +3,7 @@ package mcpkit_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -169,4 +170,17 @@ func TestWhatIsTooLongIsNotAsked(t *testing.T) {
 	require.Equal(t, "too_large: the plan takes 70035 bytes, more than the 65536 a person can be asked to approve at once. Nothing was changed; change less per call", text)
 	require.Empty(t, a.asked)
 	require.Zero(t, b.writes)
+}
+
+// A process that ends in the middle of a write has said that it began.
+func TestTheLogSaysThatAWriteBegins(t *testing.T) {
+	b, log := newShelf(), &lines{}
+	a := &told{answer: waitingApproval()}
+	o := mcpkit.Options{Gate: mcpkit.GateApproval, Approvals: a, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	s := gated(t, b, "", o, nil)
+	s.Call("shelf_label_item", relabel)
+	require.Empty(t, log.String())
+	a.answer.State, a.answer.DecidedBy = mcpkit.ApprovalConsumed, "ada"
+	s.Call("shelf_label_item", relabel)
+	require.Regexp(t, `msg="write begins" id=`+a.asked[1].Call+` tool=shelf_label_item gate="consumed tools/shelf-label-item-1f2e3d4c-1 by ada"`, log.String())
 }

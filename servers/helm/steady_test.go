@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed/charts"
@@ -38,4 +40,27 @@ func TestPlansAreSteady(t *testing.T) {
 	ts := mcpkit.NewToolset()
 	Register(ts, known)
 	mcptest.RequireSteady(t, ts, "helm_repo_update", nil)
+}
+
+// The install that was planned for the person is, once they approve it in the
+// cluster, the one that is made.
+func TestInstallWithAnApproval(t *testing.T) {
+	t.Parallel()
+	kubectl(t, "apply", "-f", "../../charts/locks/manifests")
+	kubectl(t, "wait", "--for=condition=Established", "crd/approvals.toolcrib.dev", "--timeout=1m")
+	ns := namespace(t)
+	keeper, err := locks.Open(mcpkit.LocksConfig{Kubeconfig: cluster().Kubeconfig, Namespace: ns})
+	require.NoError(t, err)
+	ts := mcpkit.NewToolset()
+	Register(ts, stocked(admin(t)))
+	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "helm-mcp", Access: mcpkit.AccessWrite, Gate: mcpkit.GateApproval, Approvals: keeper}, nil)
+	args := map[string]any{"name": "lab", "namespace": ns, "chart": "lab-1.0.0.tgz", "values": map[string]any{"random": true, "clock": true}}
+	require.Contains(t, s.Call("helm_install", args).Text, "denied: a person must approve this write first. Nothing was changed.")
+	require.Empty(t, revisions(t, ns, "lab"))
+
+	asked := kubectl(t, "get", "approvals", "-n", ns, "-o", "name")
+	me := kubectl(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+	kubectl(t, "patch", "-n", ns, asked, "--subresource=status", "--type=merge", "-p", `{"status":{"decision":"Approved","decidedBy":"`+me+`"}}`)
+	require.Contains(t, s.Call("helm_install", args).Text, "is deployed as revision 1")
+	require.Equal(t, []string{"1 deployed"}, revisions(t, ns, "lab"))
 }
