@@ -130,6 +130,8 @@ func (l *Locks) refused(err error, tried string) error {
 		return known
 	}
 	switch {
+	case errors.Is(err, context.Canceled) && tried == "":
+		return err
 	case apierrors.IsNotFound(err):
 		return mcpkit.Wrap(mcpkit.Unavailable, err, "the cluster keeps no approvals in namespace %s. Nothing was changed. Tell whoever runs it: the type approvals.toolcrib.dev comes with charts/locks, and the namespace must exist", l.namespace)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):

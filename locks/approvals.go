@@ -163,7 +163,7 @@ func (t *attempt) ask(ctx context.Context) (mcpkit.Approval, error) {
 	if err != nil {
 		return mcpkit.Approval{}, err
 	}
-	if slices.ContainsFunc(others, func(a v1alpha1.Approval) bool { return t.standing(a) >= pending }) {
+	if slices.ContainsFunc(others, t.counts) {
 		return mcpkit.Approval{}, errMoved
 	}
 	if err := t.tooMany(others); err != nil {
@@ -187,6 +187,11 @@ func (t *attempt) ask(ctx context.Context) (mcpkit.Approval, error) {
 		made.Earlier, made.Fate = nameOf(others[i]), mcpkit.ApprovalOtherKey
 	}
 	return made, err
+}
+
+// counts reports whether the next look at what is kept finds a to go by.
+func (t *attempt) counts(a v1alpha1.Approval) bool {
+	return a.Labels[requestLabel] == request(t.r) && t.standing(a) >= pending
 }
 
 // tooMany refuses to ask for what nobody could keep up with.

@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -63,6 +64,32 @@ func TestWhatThePersonReadIsWhatIsDone(t *testing.T) {
 	r.plant(genuine, "copied", func(*v1alpha1.ApprovalSpec) {})
 	done := r.consume(l, r.request("call-3"))
 	require.Equal(t, []any{mcpkit.ApprovalConsumed, r.ns + "/copied"}, []any{done.State, done.Name}, "a copy of the very same words is as good")
+}
+
+// An approval that its labels do not find opens nothing, and stands in nobody's
+// way.
+func TestLabelsThatFindNothing(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	r.consume(l, r.request("call-1"))
+	genuine := r.kept()[0]
+	kubectl(t, "-n", r.ns, "delete", "approval", genuine.Name)
+	delete(genuine.Labels, requestLabel)
+	r.plant(genuine, "lost", func(*v1alpha1.ApprovalSpec) {})
+	require.Equal(t, mcpkit.ApprovalPending, r.consume(l, r.request("call-2")).State)
+	require.Len(t, r.kept(), 2)
+}
+
+func TestWhoGivesUpIsToldNothing(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := l.Consume(ctx, r.request("call-1"))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, r.kept())
 }
 
 // The agent's own ServiceAccount is even granted what approvers are granted.
