@@ -8,6 +8,7 @@ import (
 
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -80,7 +81,7 @@ func (t *attempt) settle(ctx context.Context) (mcpkit.Approval, error) {
 type standing int
 
 const (
-	gone     standing = iota // expired, or of another plan or call and undecided
+	gone     standing = iota // expired, taken back, or of another plan or call and undecided
 	stale                    // approved, and of another plan or call
 	used                     // by another call
 	ours                     // used by this call
@@ -104,6 +105,8 @@ func (t *attempt) standing(a v1alpha1.Approval) standing {
 		return gone
 	case !a.Spec.ExpiresAt.After(t.clock.Now()):
 		return gone
+	case a.DeletionTimestamp != nil && a.Status.Decision != v1alpha1.DecisionDenied:
+		return gone // decisions are final, so whoever takes a yes back deletes it; a finalizer may keep the object
 	case !same && yes:
 		return stale
 	case !same:
@@ -147,6 +150,9 @@ func (t *attempt) consume(ctx context.Context, a v1alpha1.Approval) (mcpkit.Appr
 	a.Status.ConsumedAt, a.Status.ConsumedBy = &now, t.r.Call
 	t.tried = a.Name
 	err := t.approvals.Put().Namespace(a.Namespace).Resource("approvals").Name(a.Name).SubResource("status").Body(&a).Do(ctx).Error()
+	if apierrors.IsNotFound(err) { // somebody has just deleted it
+		err = errMoved
+	}
 	return answer(a, mcpkit.ApprovalConsumed), err
 }
 

@@ -2,6 +2,7 @@ package locks
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +107,35 @@ func TestAnApprovalExpires(t *testing.T) {
 	require.Nil(t, r.kept()[0].Status.ConsumedAt)
 	now.pass(-time.Hour)
 	require.Equal(t, mcpkit.ApprovalConsumed, r.consume(l, r.request("call-3")).State, "it was the clock alone")
+}
+
+// Decisions are final, so deleting is how a person takes one back. A finalizer
+// may keep the object for long.
+func TestAYesIsTakenBackByDeleting(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	asked := r.approved(l, r.request("call-1"))
+	name := path.Base(asked.Name)
+	kubectl(t, "-n", r.ns, "patch", "approval", name, "--type=merge", "-p", `{"metadata":{"finalizers":["example.com/archive"]}}`)
+	kubectl(t, "-n", r.ns, "delete", "approval", name, "--wait=false")
+	a := r.consume(l, r.request("call-2"))
+	require.Equal(t, mcpkit.ApprovalPending, a.State)
+	require.NotEqual(t, asked.Name, a.Name)
+	require.Nil(t, r.kept()[0].Status.ConsumedAt)
+	kubectl(t, "-n", r.ns, "patch", "approval", name, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+}
+
+func TestAYesThatVanishesOnTheWayIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	asked := r.approved(l, r.request("call-1"))
+	seen := r.kept()[0]
+	kubectl(t, "-n", r.ns, "delete", "approval", path.Base(asked.Name))
+	try := attempt{Locks: l, r: r.request("call-2")}
+	_, err := try.consume(t.Context(), seen)
+	require.True(t, moved(err), err)
 }
 
 // What is long past is not even listed, and hides nothing; its names are taken
