@@ -136,11 +136,16 @@ func (s *Server) listAllowed(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		if err := s.keepAllowed(ctx, req.GetExtra(), list); err != nil {
 			s.logCause("tools cannot be listed", err)
-			_, text := explain(err, method, "")
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: s.redactor.Text(text)}
+			return nil, s.protocolError(method, err)
 		}
 		return list, nil
 	}
+}
+
+// protocolError is err as the answer to a request that calls no tool.
+func (s *Server) protocolError(method string, err error) error {
+	_, text := explain(err, method, "")
+	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: s.redactor.Text(text)}
 }
 
 // listedAtOnce bounds how many tools of one list are asked about at once.

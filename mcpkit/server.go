@@ -108,6 +108,7 @@ type Server struct {
 	gate     *gate
 	slots    chan struct{}
 	shares   *shares
+	sessions sessions
 	refusals rate.Sometimes // of them that are logged
 	requests sync.Map       // of HTTP, id to context
 
@@ -123,6 +124,7 @@ func NewServer(ts *Toolset, o Options) *Server {
 		gate:     newGate(o),
 		slots:    make(chan struct{}, o.MaxCalls),
 		shares:   newShares(o),
+		sessions: sessions{caller: map[string]string{}},
 		refusals: rate.Sometimes{First: 100, Interval: time.Second},
 	}
 	s.mcp = mcp.NewServer(
@@ -136,7 +138,7 @@ func NewServer(ts *Toolset, o Options) *Server {
 	for _, t := range ts.served(o.Access) {
 		s.mcp.AddTool(t.definition(), s.handler(t))
 	}
-	s.mcp.AddReceivingMiddleware(s.listAllowed)
+	s.mcp.AddReceivingMiddleware(s.boundSessions, s.listAllowed)
 	return s
 }
 
