@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -177,11 +178,52 @@ func TestAServerThatCannotKeepApprovals(t *testing.T) {
 // without is a client of a cluster for a type that is not installed there.
 func without(t *testing.T, kubeconfig string) rest.Interface {
 	t.Helper()
+	return clientOf(t, kubeconfig, schema.GroupVersion{Group: "absent.toolcrib.dev", Version: "v1"}, runtime.NewScheme())
+}
+
+func clientOf(t *testing.T, kubeconfig string, group schema.GroupVersion, scheme *runtime.Scheme) rest.Interface {
+	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	require.NoError(t, err)
-	config.GroupVersion, config.APIPath = &schema.GroupVersion{Group: "absent.toolcrib.dev", Version: "v1"}, "/apis"
-	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	config.GroupVersion, config.APIPath = &group, "/apis"
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	c, err := rest.RESTClientFor(config)
 	require.NoError(t, err)
 	return c
+}
+
+func TestAServerFindsOutWhetherApprovalsHold(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	held, _ := r.replica()
+	require.NoError(t, held.CheckApprovals(t.Context()))
+	require.Empty(t, r.kept())
+
+	missing, _ := r.replica()
+	missing.cluster.approvals = without(t, bed().Kubeconfig)
+	require.ErrorContains(t, missing.CheckApprovals(t.Context()), "the type approvals.toolcrib.dev comes with charts/locks")
+	powerless, err := bed().ServiceAccount(t.Context(), r.ns, "check-powerless")
+	require.NoError(t, err)
+	forbidden, _ := r.replicaOf(powerless)
+	require.ErrorContains(t, forbidden.CheckApprovals(t.Context()), "it needs list and create")
+
+	unheld, _ := r.replica()
+	unheld.cluster.approvals = unguarded(t)
+	require.Eventually(t, func() bool {
+		err := unheld.CheckApprovals(t.Context())
+		return err != nil && strings.HasPrefix(err.Error(), "the policy approvals.toolcrib.dev of charts/locks is not installed, or not bound: ")
+	}, limit, tick)
+}
+
+// unguarded is a client for the type of approvals under another group, where no
+// policy holds anybody to anything.
+func unguarded(t *testing.T) rest.Interface {
+	t.Helper()
+	manifest, err := os.ReadFile(filepath.Join(lockManifests, "toolcrib.dev_approvals.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, bed().Apply(t.Context(), bytes.ReplaceAll(manifest, []byte("toolcrib.dev"), []byte("unguarded.example.com"))))
+	group := schema.GroupVersion{Group: "unguarded.example.com", Version: v1alpha1.GroupVersion.Version}
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(group, &v1alpha1.Approval{})
+	return clientOf(t, bed().Kubeconfig, group, scheme)
 }

@@ -41,7 +41,19 @@ func (l *Locks) reviewAccess(ctx context.Context, spec authorizationv1.SubjectAc
 		return false, 0, unavailable(err, "find out what "+spec.User+" may call")
 	}
 	if !review.Status.Allowed || review.Status.Denied {
+		l.logReasons(spec, review.Status)
 		return false, deniedFor, nil
 	}
 	return true, allowedFor, nil
+}
+
+// logReasons writes down why a caller was refused where that is more than that
+// nobody has granted it the tool: a role that is gone, an authorizer's own words.
+func (l *Locks) logReasons(spec authorizationv1.SubjectAccessReviewSpec, found authorizationv1.SubjectAccessReviewStatus) {
+	if found.Reason == "" && found.EvaluationError == "" {
+		return
+	}
+	l.asides.Do(func() {
+		l.cfg.Logger.Warn("the cluster says why a caller is refused", "caller", spec.User, "tool", spec.ResourceAttributes.Name, "reason", found.Reason, "error", found.EvaluationError)
+	})
 }

@@ -1,6 +1,8 @@
 package locks
 
 import (
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
@@ -40,6 +42,33 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: people}]
 	kubectl(t, "delete", "rolebinding", "reads-shelf", "-n", "tools")
 	require.True(t, may(bea, "shelf_get_item"), "an answer is kept")
 	require.Eventually(t, func() bool { now.pass(allowedFor + 1); return !may(bea, "shelf_get_item") }, limit, tick)
+}
+
+// A binding to a role that is gone refuses those whom it was to allow, and only
+// the API server knows why.
+func TestWhyTheClusterRefusesIsLogged(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, bed().Apply(t.Context(), []byte(`
+{apiVersion: v1, kind: Namespace, metadata: {name: dangling}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: dangling, namespace: dangling}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: vanished}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
+`)))
+	l, now := openAs(t, server(t), "aside")
+	var log printed
+	l.cluster.namespace, l.cfg.Logger = "dangling", slog.New(slog.NewTextHandler(&log, nil))
+	require.Eventually(t, func() bool {
+		now.pass(deniedFor + 1)
+		ok, err := l.Authorize(t.Context(), mcpkit.Caller{Name: "eve"}, "shelf_get_item")
+		require.NoError(t, err)
+		require.False(t, ok)
+		return strings.Contains(log.String(), "level=WARN")
+	}, limit, tick)
+	require.Contains(t, log.String(), "caller=eve tool=shelf_get_item")
+	require.Contains(t, log.String(), `\"vanished\" not found`)
 }
 
 func TestManyCallsAskForOneRightOnce(t *testing.T) {

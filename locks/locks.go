@@ -8,6 +8,7 @@ package locks
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"golang.org/x/time/rate"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,6 +35,7 @@ type Locks struct {
 	clock   cache.Clock
 	callers *answers[mcpkit.Caller] // by token
 	rights  *answers[bool]          // by caller and tool
+	asides  rate.Sometimes          // of what the API server says besides
 }
 
 // Bounds of what is remembered and asked of the API server: tokens of as many
@@ -81,10 +84,14 @@ func Open(cfg mcpkit.LocksConfig) (mcpkit.Locks, error) {
 }
 
 func newLocks(cfg mcpkit.LocksConfig, c *cluster, now cache.Clock) *Locks {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Locks{
 		cfg: cfg, cluster: c, clock: now,
 		callers: newAnswers[mcpkit.Caller](keptCallers, reviewedAtOnce, now),
 		rights:  newAnswers[bool](keptRights, askedAtOnce, now),
+		asides:  rate.Sometimes{First: 10, Interval: time.Minute},
 	}
 }
 

@@ -115,6 +115,18 @@ func (g *gate) consume(ctx context.Context, c *Call) error {
 	return waiting(a, c.plan)
 }
 
+// checkApprovals says on the log why approvals cannot be relied on, if so. It may
+// take a while: the cluster need not be there when the server starts.
+func (s *Server) checkApprovals(ctx context.Context) {
+	locks, ok := s.Approvals.(Locks)
+	if !ok {
+		return
+	}
+	if err := locks.CheckApprovals(ctx); err != nil && ctx.Err() == nil {
+		s.logCause("approvals cannot be relied on", err)
+	}
+}
+
 // reasonBytes bounds what a person's reason takes of an answer.
 const reasonBytes = 500
 

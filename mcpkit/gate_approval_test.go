@@ -184,3 +184,26 @@ func TestTheLogSaysThatAWriteBegins(t *testing.T) {
 	s.Call("shelf_label_item", relabel)
 	require.Regexp(t, `msg="write begins" id=`+a.asked[1].Call+` tool=shelf_label_item gate="consumed tools/shelf-label-item-1f2e3d4c-1 by ada"`, log.String())
 }
+
+// unheld is a cluster whose approvals nothing holds.
+type unheld struct{ mcpkit.Locks }
+
+func (unheld) CheckApprovals(context.Context) error {
+	return mcpkit.Wrap(mcpkit.Denied, errors.New("approvals.toolcrib.dev is forbidden"), "the policy is missing")
+}
+
+func TestTheLogSaysThatApprovalsDoNotHold(t *testing.T) {
+	p := program(newShelf())
+	p.Locks = func(c mcpkit.LocksConfig) (mcpkit.Locks, error) {
+		require.NotNil(t, c.Logger)
+		return unheld{}, nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	log, code := &lines{}, make(chan int, 1)
+	go func() {
+		code <- p.Run(ctx, []string{"--http=127.0.0.1:0", "--auth=none", "--access=write"}, nil, nil, log)
+	}()
+	log.wait(t, `(msg="approvals cannot be relied on" error="denied: the policy is missing: approvals.toolcrib.dev is forbidden")`)
+	stop()
+	require.Zero(t, take(t, code), log)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ type Locks interface {
 	Authenticator
 	Authorizer
 	Approvals
+	// CheckApprovals says why the cluster's approvals cannot be relied on, for
+	// whoever runs the server; nil if they can. It changes nothing.
+	CheckApprovals(ctx context.Context) error
 }
 
 // LocksConfig says which cluster has the say, and as what it knows the server.
@@ -64,6 +68,8 @@ type LocksConfig struct {
 	Namespace  string // of the server: callers are granted its tools there, and approvals are kept there; the pod's if empty
 	Audience   string // that a token must be issued for
 	UserAgent  string // what the API server's audit log calls us
+
+	Logger *slog.Logger // what the cluster says besides an answer; none
 }
 
 // tokenCaller is where a request's TokenInfo keeps its Caller.

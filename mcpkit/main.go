@@ -165,6 +165,7 @@ func (p Program) serve(ctx context.Context, f flags, std streams) error {
 	defer options.Telemetry.shutdown()
 	s := NewServer(ts, options)
 	s.Logger.Info("serving", "version", p.Version, "access", s.Access, "gate", s.Gate, "http", f.http)
+	go s.checkApprovals(ctx)
 	if f.http == "" {
 		return s.serveStdio(ctx, std.in, std.out, f)
 	}
@@ -190,6 +191,7 @@ func (p Program) lock(o *Options, f flags) error {
 	}
 	f.locks.Audience = cmp.Or(f.locks.Audience, p.Name)
 	f.locks.UserAgent = p.Name + "/" + p.Version
+	f.locks.Logger = o.Logger
 	locks, err := p.Locks(f.locks)
 	if err != nil {
 		return usagef("--auth=%s --gate=%s: %w; to ask no cluster, write --auth=none --gate=ask", f.auth, o.Gate, err)
