@@ -126,7 +126,7 @@ func (l *look) values(ctx context.Context, label, of string) ([]string, error) {
 	if of != "" {
 		match = []string{of}
 	}
-	found, _, _, err := c.LabelValues(withTally(ctx, &t), label, match, from, l.to)
+	found, _, _, err := c.LabelValues(withTally(ctx, &t), inPath(label), match, from, l.to)
 	var out []string
 	for _, v := range found {
 		out = append(out, string(v))

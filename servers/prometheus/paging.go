@@ -141,7 +141,7 @@ func (b *Backend) metricNames(ctx context.Context, match []string, from, to time
 
 func (b *Backend) labelValuesOf(ctx context.Context, label string, match []string, from, to time.Time) (rows [][]string, notes []string, err error) {
 	return b.list(ctx, func(ctx context.Context, c *client) ([]string, promv1.Warnings, promv1.Infos, error) {
-		values, warnings, infos, err := c.LabelValues(ctx, label, match, from, to, promv1.WithLimit(maxNames+1))
+		values, warnings, infos, err := c.LabelValues(ctx, inPath(label), match, from, to, promv1.WithLimit(maxNames+1))
 		return texts(values), warnings, infos, err
 	}, "list the values of "+label)
 }
@@ -152,3 +152,8 @@ func (b *Backend) labelNamesOf(ctx context.Context, match []string, from, to tim
 		return texts(names), warnings, infos, err
 	}, "list label names")
 }
+
+// inPath is a label's name as a path of Prometheus's API takes it: escaped where
+// it has other letters than names used to have, so that none leads to another
+// endpoint.
+func inPath(label string) string { return model.EscapeName(label, model.ValueEncodingEscaping) }

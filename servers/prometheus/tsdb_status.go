@@ -189,7 +189,7 @@ func (b *Backend) countValues(ctx context.Context, label, selector string) (int,
 	}
 	var t tally // of values, none of which is kept
 	now := b.now()
-	_, _, _, err = c.LabelValues(withTally(ctx, &t), label, []string{selector}, now.Add(-lookback), now)
+	_, _, _, err = c.LabelValues(withTally(ctx, &t), inPath(label), []string{selector}, now.Add(-lookback), now)
 	return t.total, translate(err, "count the values of "+label)
 }
 
