@@ -3,6 +3,7 @@ package helm
 import (
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Waiting is how a write waits for what it wrote.
@@ -22,6 +23,9 @@ func checkName(of Release) error {
 	}
 	if of.Namespace == "" {
 		return mcpkit.Errorf(mcpkit.Invalid, "namespace is empty; name the one of the release")
+	}
+	if len(validation.IsDNS1123Label(of.Namespace)) > 0 {
+		return mcpkit.Errorf(mcpkit.Invalid, "namespace %q cannot be one: lower-case letters, digits and dashes, at most 63", short(of.Namespace))
 	}
 	return nil
 }

@@ -137,6 +137,9 @@ func (b *Backend) pod(ctx context.Context, namespace, name string) (*corev1.Pod,
 		return nil, err
 	}
 	namespace = cmp.Or(namespace, c.namespace)
+	if err := checkNames(namespace, name); err != nil {
+		return nil, err
+	}
 	mcpkit.SetTarget(ctx, named("pod", namespace, name))
 	pod, err := c.typed.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {

@@ -48,6 +48,9 @@ type GetEventsOut struct {
 const eventGroups = 2000
 
 func (b *Backend) getEvents(ctx context.Context, in GetEventsIn) (GetEventsOut, error) {
+	if err := checkNames(in.Namespace); err != nil {
+		return GetEventsOut{}, err
+	}
 	e := &eventTally{in: in, now: b.now(), groups: map[eventKey]*eventGroup{}}
 	q, err := b.eventQuery(ctx, in)
 	if err != nil {

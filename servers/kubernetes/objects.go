@@ -135,6 +135,9 @@ func more(n int) string {
 // requireNamespace says so when a namespace does not exist, which an empty list
 // does not tell. Not being allowed to look is no reason to complain.
 func (b *Backend) requireNamespace(ctx context.Context, namespace string) error {
+	if err := checkNames(namespace); err != nil {
+		return err
+	}
 	if namespace == "" {
 		return nil
 	}

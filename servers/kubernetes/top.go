@@ -47,6 +47,9 @@ type TopOut struct {
 }
 
 func (b *Backend) top(ctx context.Context, in TopIn) (TopOut, error) {
+	if err := checkNames(in.Namespace, in.ResourceName); err != nil {
+		return TopOut{}, err
+	}
 	if _, err := labels.Parse(in.LabelSelector); err != nil {
 		return TopOut{}, Selection{LabelSelector: in.LabelSelector}.validate()
 	}
