@@ -75,7 +75,7 @@ func TestRedTeamApprovalOfAStalePlan(t *testing.T) {
 	require.NoError(t, c.decide(ada, a.Name, v1alpha1.DecisionApproved))
 	apply(t, c.namespace, "{apiVersion: v1, kind: ConfigMap, metadata: {name: shelf}, data: {saw: blunt}}")
 	r := c.call(c.agent, "k8s_patch_resource", theShelf)
-	require.Contains(t, r.Text, "conflict: what would change is no longer what approval "+c.namespace+"/"+a.Name+" says")
+	require.Contains(t, r.Text, "conflict: what the approved plan rests on has changed since (approval "+c.namespace+"/"+a.Name+")")
 	require.Equal(t, "blunt", c.saw())
 	require.Nil(t, c.approval(a.Name).Status.ConsumedAt)
 }

@@ -127,7 +127,8 @@ func installLocks(t testing.TB) {
 // theShelf is a write of the ConfigMap, and what a call of it would change.
 var theShelf = map[string]any{"resource_type": "configmap", "resource_name": "shelf", "patch": `{"data":{"saw":"gone"}}`}
 
-// newCrib starts a crib whose callers may call the tools named. Flags come last.
+// newCrib starts a crib whose callers may call the tools named, or all. Flags
+// come last.
 func newCrib(t testing.TB, access mcpkit.Access, tools []string, flags ...string) *crib {
 	t.Helper()
 	installLocks(t)

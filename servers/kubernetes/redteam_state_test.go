@@ -9,15 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// holder is the way over HTTP of a client that holds a token.
-type holder string
-
-func (b holder) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(b))
-	return http.DefaultTransport.RoundTrip(r)
-}
-
 // byHand is a session of a client that carries what the gate asks itself, as
 // somebody would who has no person to ask.
 func (c *crib) byHand(token string) *mcp.ClientSession {
@@ -26,7 +17,7 @@ func (c *crib) byHand(token string) *mcp.ClientSession {
 		MultiRoundTrip: &mcp.MultiRoundTripOptions{Disabled: true},
 		Capabilities:   &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{Form: &mcp.FormElicitationCapabilities{}}},
 	})
-	s, err := client.Connect(c.t.Context(), &mcp.StreamableClientTransport{Endpoint: c.URL, HTTPClient: &http.Client{Transport: holder(token)}, MaxRetries: -1}, nil)
+	s, err := client.Connect(c.t.Context(), &mcp.StreamableClientTransport{Endpoint: c.URL, HTTPClient: &http.Client{Transport: bearer(token)}, MaxRetries: -1}, nil)
 	require.NoError(c.t, err)
 	c.t.Cleanup(func() { _ = s.Close() })
 	return s
