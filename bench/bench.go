@@ -1,4 +1,4 @@
-// Package bench measures each server beside what it replaces, on the same
+// Package bench measures each server beside what it replaces, and a locked server beside an open one, on the same
 // backend in the same run: a raw HTTP request, a command-line program, the
 // official server. So what it reports are ratios and not the speed of a machine.
 // It refuses to compare answers that do not hold the same facts.
@@ -28,11 +28,11 @@ type Server struct {
 }
 
 // Servers are all of them, in the order of the page.
-var Servers = []Server{{"kubernetes", Kubernetes}, {"prometheus", Prometheus}, {"helm", Helm}}
+var Servers = []Server{{"kubernetes", Kubernetes}, {"prometheus", Prometheus}, {"helm", Helm}, {"locks", Locks}}
 
 // Page measures servers and writes one markdown page to w.
 func Page(ctx context.Context, w io.Writer, o Options, servers ...Server) error {
-	fmt.Fprintf(w, "# Benchmarks\n\n`make bench` measures each server beside what it replaces, on the same backend in the same run: read the ratios, not the milliseconds. One run on %d cores, as printed.\n", runtime.NumCPU())
+	fmt.Fprintf(w, "# Benchmarks\n\n`make bench` measures each server beside what it replaces, and a locked server beside an open one, on the same backend in the same run: read the ratios, not the milliseconds. One run on %d cores, as printed.\n", runtime.NumCPU())
 	for _, s := range servers {
 		if err := s.Measure(ctx, w, o); err != nil {
 			return fmt.Errorf("measure %s: %w", s.Name, err)
