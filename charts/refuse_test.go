@@ -27,6 +27,11 @@ func TestRefused(t *testing.T) {
 		{"kubernetes", "callers[0].kind=Robot,callers[0].name=agent", "at '/callers/0/kind'"},
 		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools={*}", "at '/callers/0/tools/0'"},
 		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools={k8s_scale}", "ada is granted k8s_scale, which is no read tool of this server; its tools are k8s_check_access, "},
+		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools=null", "at '/callers/0/tools': got null, want array"},
+		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[1].kind=User,callers[1].name=ada", "at '/callers': items at 0 and 1 are equal"},
+		{"kubernetes", "audience=two words", "at '/audience'"},
+		{"kubernetes", `labels.app\.kubernetes\.io/part-of=platform`, "labels holds app.kubernetes.io/part-of, and the chart sets the labels of app.kubernetes.io and helm.sh itself"},
+		{"kubernetes", `podLabels.app\.kubernetes\.io/component=web`, "podLabels holds app.kubernetes.io/component, and"},
 		{"kubernetes", "rbac.extraRules[0].apiGroups={*},rbac.extraRules[0].resources={x},rbac.extraRules[0].verbs={get}", "at '/rbac/extraRules/0/apiGroups/0'"},
 		{"kubernetes", "rbac.extraRules[0].apiGroups={x.io},rbac.extraRules[0].resources={x},rbac.extraRules[0].verbs={delete}", "at '/rbac/extraRules/0/verbs/0': value must be one of 'get', 'list', 'watch'"},
 		{"kubernetes", "identity.groups={system:masters}", "at '/identity/groups/0'"},
@@ -55,5 +60,19 @@ func TestRefused(t *testing.T) {
 			_, err = render(t, chartAt(t, c.chart), values)
 			require.ErrorContains(t, err, c.says)
 		})
+	}
+}
+
+// TestAnEmptyListOfNamesIsRefused: to RBAC it would mean every name.
+func TestAnEmptyListOfNamesIsRefused(t *testing.T) {
+	for set, at := range map[string]string{
+		`callers=[{"kind":"User","name":"ada","tools":[]}]`:                                             "/callers/0/tools",
+		`identity={"mode":"caller","extras":{"scopes":[]}}`:                                             "/identity/extras/scopes",
+		`rbac.extraRules=[{"apiGroups":["x.io"],"resources":["x"],"resourceNames":[],"verbs":["get"]}]`: "/rbac/extraRules/0/resourceNames",
+	} {
+		values := map[string]any{}
+		require.NoError(t, strvals.ParseJSON(set, values))
+		_, err := render(t, chartAt(t, "kubernetes"), values)
+		require.ErrorContains(t, err, "at '"+at+"': minItems: got 0, want 1")
 	}
 }

@@ -9,7 +9,7 @@ whether or not a caller is named, for others to bind.
 {{- $everything := list }}
 {{- range $caller := .Own.callers }}
 {{- if hasKey $caller "tools" }}
-{{- $name := printf "%s-caller-%s" $.Name (omit $caller "tools" | toJson | sha256sum | trunc 8) }}
+{{- $name := printf "%s-caller-%s" $.Name ($caller | toJson | sha256sum | trunc 8) }}
 {{- include "crib.callrole" (list $ $name (include "crib.calltools" (list $ $caller) | fromJsonArray)) }}
 {{- include "crib.binding" (list $ "Role" $name $.Release.Namespace (include "crib.subject" $caller)) }}
 {{- else }}

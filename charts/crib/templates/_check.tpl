@@ -40,6 +40,13 @@ schema can only refuse without saying what to do.
       "auth.oidc.groupsClaim" $v.auth.oidc.groupsClaim
       "auth.oidc.caSecret" $v.auth.oidc.caSecret)) }}
 {{- end }}
+{{- range $of := list "labels" "podLabels" }}
+{{- range $label, $_ := get $v $of }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $label }}
+{{- fail (printf "%s holds %s, and the chart sets the labels of app.kubernetes.io and helm.sh itself" $of $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas=%v is more than autoscaling.maxReplicas=%v" $v.autoscaling.minReplicas $v.autoscaling.maxReplicas) }}
 {{- end }}

@@ -129,11 +129,11 @@ topologySpreadConstraints:
 - --access={{ .Access }}
 - --http=:8080
 - --metrics=:9090
-- --allowed-hosts={{ include "crib.hosts" . }}
+- {{ include "crib.hosts" . | printf "--allowed-hosts=%s" | quote }}
 - --auth={{ .Values.auth.mode }}
-- --audience={{ include "crib.audience" . }}
+- {{ include "crib.audience" . | printf "--audience=%s" | quote }}
 {{- with .Own.resourceURL }}
-- --resource-url={{ . }}
+- {{ printf "--resource-url=%s" . | quote }}
 {{- end }}
 {{- if eq .Values.auth.mode "oidc" }}
 {{- include "crib.oidc" .Values.auth.oidc }}
@@ -159,7 +159,7 @@ topologySpreadConstraints:
 {{- end }}
 
 {{- define "crib.oidc" }}
-- --oidc-issuer-url={{ .issuerURL }}
+- {{ printf "--oidc-issuer-url=%s" .issuerURL | quote }}
 {{- range $flag, $value := dict "username-claim" .usernameClaim "username-prefix" .usernamePrefix "groups-claim" .groupsClaim "groups-prefix" .groupsPrefix }}
 {{- with $value }}
 - {{ printf "--oidc-%s=%s" $flag . | quote }}

@@ -16,8 +16,12 @@ spec:
       {{- include "crib.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- include "crib.peers" (dict "way" "from" "peers" $policy.callers "ports" (list "http")) | nindent 4 }}
-    {{- include "crib.peers" (dict "way" "from" "peers" $policy.monitoring "ports" (list "metrics")) | nindent 4 }}
+    {{- with $policy.callers }}
+    {{- include "crib.peers" (dict "way" "from" "peers" . "ports" (list "http")) | nindent 4 }}
+    {{- end }}
+    {{- with $policy.monitoring }}
+    {{- include "crib.peers" (dict "way" "from" "peers" . "ports" (list "metrics")) | nindent 4 }}
+    {{- end }}
   egress:
     {{- include "crib.peers" (dict "way" "to" "peers" $policy.dns "ports" (list 53) "udp" true) | nindent 4 }}
     {{- include "crib.peers" (dict "way" "to" "peers" $policy.apiServer.to "ports" $policy.apiServer.ports) | nindent 4 }}

@@ -7,6 +7,7 @@
 {{- $ns := .Release.Namespace }}
 {{- $tool := first .Tools.tools }}
 {{- $token := eq .Values.auth.mode "kubernetes" }}
+{{- $callers := ternary "write.callers" "callers" (eq .Access "write") }}
 
 The {{ .Access }} server: http://{{ include "crib.host" . }}:8080/mcp
 {{- if $token }}
@@ -15,13 +16,14 @@ The {{ .Access }} server: http://{{ include "crib.host" . }}:8080/mcp
 {{- else }}
   Call it with a token of {{ .Values.auth.oidc.issuerURL }} for the audience {{ include "crib.audience" . }}
 {{- end }}
-  Let somebody call all its tools, or list them under {{ ternary "write.callers" "callers" (eq .Access "write") }} in the values:
+{{- if eq (include "crib.asCaller" .) "true" }}
+  It asks the cluster as its callers, and may act as those alone that the values name: list them under {{ $callers }}.
+{{- else }}
+  Let somebody call all its tools, or list them under {{ $callers }} in the values:
     kubectl -n {{ $ns }} create rolebinding NAME --role={{ .Name }}-callers {{ ternary "--serviceaccount=NAMESPACE:SERVICEACCOUNT" "--user=USER" $token }}
+{{- end }}
   Ask whether they may, where charts/locks is installed:
     kubectl -n {{ $ns }} auth can-i call tools.toolcrib.dev/{{ $tool }} --as={{ ternary "system:serviceaccount:NAMESPACE:SERVICEACCOUNT" "USER" $token }}
-{{- if eq (include "crib.asCaller" .) "true" }}
-  It asks the cluster as its callers, of which it may act as those that the values name.
-{{- end }}
 {{- if .Namespaces }}
   Its tools work in {{ join ", " .Namespaces }} alone.
 {{- with .Tools.denied }}

@@ -17,7 +17,7 @@ metadata:
     {{- include "crib.labels" . | nindent 4 }}
   annotations:
     toolcrib.dev/access: {{ .Access }}
-    toolcrib.dev/audience: {{ include "crib.audience" . }}
+    toolcrib.dev/audience: {{ include "crib.audience" . | quote }}
     {{- with .Values.annotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
