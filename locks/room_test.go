@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,23 +52,17 @@ var locked = sync.OnceValues(func() (people, error) {
 	if err := bed().Apply(ctx, []byte(keeper)); err != nil {
 		return p, err
 	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
+	l, err := Open(mcpkit.LocksConfig{Kubeconfig: bed().Kubeconfig, Namespace: "default"})
+	if err != nil {
+		return p, err
+	}
+	again := time.NewTicker(tick)
+	defer again.Stop()
 	for {
-		expired := `{"apiVersion":"toolcrib.dev/v1alpha1","kind":"Approval","metadata":{"name":"probe"},"spec":{"server":"s","tool":"t","caller":"c","agent":"a","target":"t","arguments":"{}","argumentsHash":"h","plan":"p","planHash":"h","expiresAt":"2001-01-01T00:00:00Z"}}`
-		file := filepath.Join(bed().Dir, "probe.json")
-		if err := os.WriteFile(file, []byte(expired), 0o600); err != nil {
+		if err := l.CheckApprovals(ctx); err == nil || ctx.Err() != nil {
 			return p, err
 		}
-		_, err := bed().Kubectl(ctx, "create", "--dry-run=server", "-f", file)
-		if err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy") {
-			return p, nil
-		}
-		select {
-		case <-ctx.Done():
-			return p, fmt.Errorf("wait for the policy: %w: %w", ctx.Err(), err)
-		case <-tick.C:
-		}
+		<-again.C
 	}
 })
 

@@ -114,6 +114,7 @@ func TestRequestsThatNameNobody(t *testing.T) {
 	}
 	status, _, text := shelf.send(t, http.MethodPost, "", initialize, "Authorization", "bearer  "+good)
 	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, shelf.log.String(), "needs a bearer token, in the header Authorization")
 	require.Contains(t, shelf.log.String(), "invalid bearer token", "what the API server says of a token is in the log")
 }
 

@@ -14,7 +14,7 @@ import (
 type verifiedKey struct{}
 
 // errNoToken is the answer to a client that may not know yet that it needs one.
-var errNoToken = Errorf(Denied, "this server needs a bearer token: Authorization: Bearer TOKEN")
+var errNoToken = Errorf(Denied, "this server needs a bearer token, in the header Authorization")
 
 // authenticated lets requests through whose bearer token proves a caller. Every
 // request needs one: what exists here is for callers to know. The challenge says
