@@ -163,7 +163,7 @@ func waiting(a Approval, p *Plan) error {
 		lead = fmt.Sprintf("approval %s does not count here, since the server that asked for it has another key: replicas and restarts need the same --key-file. Tell whoever runs this server. Nothing was changed, and a person must approve anew", a.Earlier)
 	}
 	shown, _ := cutText(p.String(), planBytes)
-	return Errorf(kind, "%s.\nUntil %s approval %s waits for somebody who may decide to run:\n%s\nOnce it is approved, call again with the same arguments; calling before changes nothing. What would change: %s",
+	return Errorf(kind, "%s.\nUntil %s approval %s waits for somebody who may decide to run:\n%s\nThey should read its spec.plan first, not a retelling. Once it is approved, call again with the same arguments; calling before changes nothing. What would change: %s",
 		lead, a.until(), a.Name, a.Command, shown)
 }
 

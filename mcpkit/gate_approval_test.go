@@ -43,7 +43,7 @@ func waitingApproval() mcpkit.Approval {
 	}
 }
 
-const howToGoOn = "\nUntil 2026-11-21T11:00:00Z approval tools/shelf-label-item-1f2e3d4c-1 waits for somebody who may decide to run:\nkubectl approve it\nOnce it is approved, call again with the same arguments; calling before changes nothing. What would change: " + planText
+const howToGoOn = "\nUntil 2026-11-21T11:00:00Z approval tools/shelf-label-item-1f2e3d4c-1 waits for somebody who may decide to run:\nkubectl approve it\nThey should read its spec.plan first, not a retelling. Once it is approved, call again with the same arguments; calling before changes nothing. What would change: " + planText
 
 func TestWhatAModelIsToldOfApprovals(t *testing.T) {
 	for name, c := range map[string]struct {

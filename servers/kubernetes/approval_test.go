@@ -182,7 +182,7 @@ func TestAPersonApprovesWithTheAnswersCommand(t *testing.T) {
 	require.Regexp(t, `^denied: a person must approve this write first\. Nothing was changed\.
 Until \S+ approval `+g.ns+`/k8s-scale-[0-9a-f]{8}-1 waits for somebody who may decide to run:
 kubectl -n `+g.ns+` patch approvals\.toolcrib\.dev k8s-scale-[0-9a-f]{8}-1 --subresource=status .*
-Once it is approved, call again with the same arguments; calling before changes nothing\. What would change: deployments\.apps "web" in namespace "`+g.ns+`"
+They should read its spec.plan first, not a retelling\. Once it is approved, call again with the same arguments; calling before changes nothing\. What would change: deployments\.apps "web" in namespace "`+g.ns+`"
 
 ~ spec\.replicas: 0 -> 2`, asked)
 	require.Equal(t, asked, g.scale(s, 2), "nobody has decided")
