@@ -72,7 +72,8 @@ func (s *Server) HTTP(o HTTPOptions) (*Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", h.ready)
-	mux.Handle("/mcp", guard.wrap(s.authenticated(challenge, readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o)))))))
+	calls := readBody(o.MaxRequestBytes, h.count(s.followClient(s.streamable(o))))
+	mux.Handle("/mcp", guard.wrap(s.authenticated(challenge, s.bounded(o.MaxRequestBytes, calls))))
 	describe(mux, guard, o.ResourceMetadata)
 	h.Handler = soon(h.parting(mux))
 	return h, nil

@@ -39,6 +39,35 @@ func (s *Server) authenticated(challenge string, next http.Handler) http.Handler
 	})
 }
 
+// What one caller's requests may take of the memory.
+const (
+	heldRequests = 8        // of the largest that are allowed, under way at once
+	leastHeld    = 64 << 10 // bytes that any takes, a stream without an end too
+)
+
+// bounded keeps one caller from filling the memory with its requests.
+func (s *Server) bounded(maxBytes int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, known := r.Context().Value(verifiedKey{}).(Caller)
+		if !known {
+			next.ServeHTTP(w, r)
+			return
+		}
+		n := maxBytes
+		if r.ContentLength >= 0 {
+			n = min(n, max(r.ContentLength, leastHeld))
+		}
+		if err := s.shares.hold(caller.Name, n, heldRequests*maxBytes, s.Now()); err != nil {
+			w.Header().Set("Connection", "close")
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, err.Error(), http.StatusTooManyRequests)
+			return
+		}
+		defer s.shares.letGo(caller.Name, n)
+		next.ServeHTTP(w, r)
+	})
+}
+
 // maxTokenBytes is more than any token takes that an issuer means well.
 const maxTokenBytes = 32 << 10
 

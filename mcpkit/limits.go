@@ -27,6 +27,7 @@ type shares struct {
 type share struct {
 	pace    *rate.Limiter
 	running int
+	held    int64 // bytes of requests
 }
 
 func newShares(o Options) *shares {
@@ -65,13 +66,31 @@ func (s *shares) end(caller string) {
 	s.taken[caller].running--
 }
 
+// hold takes n of the at most max bytes that the caller's requests may hold.
+func (s *shares) hold(caller string, n, max int64, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mine := s.of(caller, now)
+	if mine.held+n > max {
+		return Errorf(Unavailable, "%s has requests of %d bytes under way here, and they may take %d at once; wait for some to end, or try again in 1 s", caller, mine.held, max)
+	}
+	mine.held += n
+	return nil
+}
+
+func (s *shares) letGo(caller string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken[caller].held -= n
+}
+
 // of is the caller's share, with s.mu held. Whoever has nothing running and a
 // full burst before it is as good as new, and need not be remembered.
 func (s *shares) of(caller string, now time.Time) *share {
 	if now.Sub(s.forgot) >= forgetEvery {
 		s.forgot = now
 		for name, other := range s.taken {
-			if other.running == 0 && other.pace.TokensAt(now) >= float64(other.pace.Burst()) {
+			if other.running == 0 && other.held == 0 && other.pace.TokensAt(now) >= float64(other.pace.Burst()) {
 				delete(s.taken, name)
 			}
 		}
