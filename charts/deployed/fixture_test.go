@@ -15,6 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
+	"github.com/toolcrib/toolcrib/testbed/proc"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -65,10 +66,20 @@ func install(t *testing.T, namespace, chart, values string, args ...string) {
 // service is a Service as clients reach it.
 type service struct{ host, address string }
 
+// find returns once the node sends the Service's connections on, which it learns
+// to a moment after the pods are ready.
 func find(t *testing.T, namespace, name string) service {
 	t.Helper()
 	ip := kubectl(t, "get", "service", name, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
-	return service{name + "." + namespace + ".svc:8080", net.JoinHostPort(ip, "8080")}
+	s := service{name + "." + namespace + ".svc:8080", net.JoinHostPort(ip, "8080")}
+	require.NoError(t, proc.Until(limit(t), s.host+" to be reached", 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+		c, err := cluster.Dial(ctx, "tcp", s.address)
+		if err != nil {
+			return false, nil
+		}
+		return true, c.Close()
+	}))
+	return s
 }
 
 func (s service) url() string { return "http://" + s.host + "/mcp" }

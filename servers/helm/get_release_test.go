@@ -64,7 +64,7 @@ func TestGetRelease(t *testing.T) {
 	for want, args := range map[string]map[string]any{
 		`not_found: release "web" in namespace "` + ns + `" has no revision 9; Helm keeps 2, 1`: {"revision": 9},
 		`not_found: there is no release "we"`:                                                   {"name": "we"},
-		`denied: the cluster's RBAC`:                                                            {"namespace": "default"},
+		`may not list the Secrets in which Helm keeps releases in namespace "default"`:          {"namespace": "default"},
 		"has no such object; it has PodDisruptionBudget/":                                       {"resource_type": "ingress"},
 	} {
 		all := map[string]any{"name": "web", "namespace": ns}
