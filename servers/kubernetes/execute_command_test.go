@@ -66,6 +66,8 @@ run:   ["echo", "a b", "it's \u202e\n", "\"\""]
 image: toolcrib.test/busybox:1
 node:  %s
 
+Note: argument command holds characters that would not be seen: U+202E
+
 Accept to make this change, decline to leave everything as it is.`, ns, pod.Spec.NodeName)}, p.Asked)
 }
 
