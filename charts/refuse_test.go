@@ -24,6 +24,8 @@ func TestRefused(t *testing.T) {
 		{"kubernetes", "auth.oidc.issuerURL=https://login.example.com", "set auth.mode=oidc as well"},
 		{"kubernetes", "auth.mode=oidc,auth.oidc.issuerURL=http://login.example.com", "at '/auth/oidc/issuerURL'"},
 		{"kubernetes", "callers[0].kind=ServiceAccount,callers[0].name=agent", "at '/callers/0': missing property 'namespace'"},
+		{"kubernetes", "callers[0].kind=ServiceAccount,callers[0].namespace=agents/x,callers[0].name=triage", "at '/callers/0/namespace'"},
+		{"kubernetes", "callers[0].kind=ServiceAccount,callers[0].namespace=agents,callers[0].name=Triage", "at '/callers/0/name'"},
 		{"kubernetes", "callers[0].kind=Robot,callers[0].name=agent", "at '/callers/0/kind'"},
 		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools={*}", "at '/callers/0/tools/0'"},
 		{"kubernetes", "callers[0].kind=User,callers[0].name=ada,callers[0].tools={k8s_scale}", "ada is granted k8s_scale, which is no read tool of this server; its tools are k8s_check_access, "},
@@ -47,9 +49,11 @@ func TestRefused(t *testing.T) {
 		{"kubernetes", "autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas=9 is more than autoscaling.maxReplicas=5"},
 		{"prometheus", "namespaces={a}", "additional properties 'namespaces' not allowed"},
 		{"prometheus", "prometheus.url=", "at '/prometheus/url'"},
+		{"prometheus", "prometheus.url=http://ada:hunter2@prometheus:9090", "prometheus.url holds credentials, which whoever sees the release could read: put them into the Secret of prometheus.httpConfigSecret"},
 		{"prometheus", "names=upstream", "at '/names': value must be one of 'toolcrib', 'kagent'"},
 		{"prometheus", "names=kagent,callers[0].kind=User,callers[0].name=ada,callers[0].tools={prometheus_query}", "which is no read tool"},
 		{"helm", "repositories[0].name=shop,repositories[0].url=https://x,repositories[0].password=p", "additional properties 'password' not allowed"},
+		{"helm", "repositories[0].name=shop,repositories[0].url=https://ada:hunter2@x", "repositories holds credentials, which whoever sees the release could read: put them into the file of repositoriesSecret"},
 		{"helm", "repositoriesSecret=x,repositoriesClaim=y", "repositoriesSecret and repositoriesClaim are set, and repositories can come from one of them alone"},
 		{"helm", "write.enabled=true,allowedRepositoryHosts={example.com}", "set repositoriesClaim to the PersistentVolumeClaim that keeps it"},
 		{"helm", "clusterWide=true,namespaces={a}", "namespaces is set, but the tools work in the whole cluster: leave out clusterWide or this"},
@@ -59,6 +63,7 @@ func TestRefused(t *testing.T) {
 			require.NoError(t, err)
 			_, err = render(t, chartAt(t, c.chart), values)
 			require.ErrorContains(t, err, c.says)
+			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
 }

@@ -61,3 +61,13 @@ schema can only refuse without saying what to do.
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/*
+crib.bare refuses a URL with credentials in it, which whoever sees the release
+could read. It takes a list: the value's name, the URL, and where they belong.
+*/}}
+{{- define "crib.bare" -}}
+{{- if (urlParse (index . 1)).userinfo }}
+{{- fail (printf "%s holds credentials, which whoever sees the release could read: put them into %s" (index . 0) (index . 2)) }}
+{{- end }}
+{{- end }}

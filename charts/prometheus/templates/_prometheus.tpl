@@ -6,6 +6,7 @@
 {{- range $backend := list "prometheus" "alertmanager" }}
 {{- with get $.Values $backend }}
 {{- if .url }}
+{{- include "crib.bare" (list (printf "%s.url" $backend) .url (printf "the Secret of %s.httpConfigSecret" $backend)) }}
 - --{{ $backend }}-url={{ .url }}
 {{- end }}
 {{- if .httpConfigSecret }}
