@@ -238,6 +238,7 @@ func TestGetPodLogsRefusals(t *testing.T) {
 		{map[string]any{"pod_name": "talker", "container": "z"}, `has no container "z"; it has a`},
 		{map[string]any{"pod_name": "talker", "grep": "("}, `invalid: grep is not a regular expression`},
 		{map[string]any{"pod_name": "configmap/kube-root-ca.crt"}, `selects no pods`},
+		{map[string]any{"pod_name": "secret/vault"}, `a Secret selects no pods, so it is not looked at`},
 		{map[string]any{"pod_name": "pods/"}, `invalid: write a pod's name`},
 		{map[string]any{"pod_name": "a/b/c"}, `invalid: write a pod's name`},
 	} {

@@ -39,6 +39,9 @@ func (b *Backend) podsOf(ctx context.Context, ref Ref, do func(*corev1.Pod)) err
 	if ref.ResourceName == "" || strings.Contains(ref.ResourceName, "/") {
 		return mcpkit.Errorf(mcpkit.Invalid, "write a pod's name, or a workload such as deployment/web")
 	}
+	if t, err := b.resolve(ctx, ref.ResourceType); err == nil && t.Resource == "secrets" && t.Group == "" {
+		return mcpkit.Errorf(mcpkit.Invalid, "a Secret selects no pods, so it is not looked at; name a pod, or a workload such as deployment/web")
+	}
 	obj, t, err := b.get(ctx, ref)
 	if err != nil {
 		return err
