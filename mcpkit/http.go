@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -174,9 +175,32 @@ func readBody(max int64, next http.Handler) http.Handler {
 			http.Error(w, "the request ended early", http.StatusBadRequest)
 			return
 		}
+		if err := checkBatch(body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// maxBatch is how many messages one request may hold: some ten thousand fit into
+// its bytes, and would keep the server busy for half a minute. Protocols after
+// 2025-03-26 send one.
+const maxBatch = 50
+
+func checkBatch(body []byte) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		return nil
+	}
+	var messages []json.RawMessage
+	if err := json.Unmarshal(body, &messages); err != nil {
+		return fmt.Errorf("the request is no JSON: %w", err)
+	}
+	if len(messages) > maxBatch {
+		return fmt.Errorf("the request holds %d messages; send at most %d at once", len(messages), maxBatch)
+	}
+	return nil
 }
 
 // requestHeader carries the id of a request's context to the call it holds: the

@@ -181,6 +181,27 @@ func TestRequestsHaveALimit(t *testing.T) {
 	}
 }
 
+func TestABatchHasALimit(t *testing.T) {
+	url := start(t, handler(t, newShelf(), mcpkit.Options{}, mcpkit.HTTPOptions{}))
+	batch := func(n int) (status int, answer string) {
+		var calls []string
+		for i := range n {
+			calls = append(calls, strings.Replace(getSaw, `"id":1`, fmt.Sprintf(`"id":%d`, i), 1))
+		}
+		resp := post(t, url, " \n["+strings.Join(calls, ",")+"]", nil)
+		return resp.StatusCode, text(t, resp)
+	}
+	status, answer := batch(50)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, 50, strings.Count(answer, "name: saw"))
+	status, answer = batch(51)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Equal(t, "the request holds 51 messages; send at most 50 at once\n", answer)
+	resp := post(t, url, "["+getSaw, nil)
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+	require.Contains(t, text(t, resp), "the request is no JSON: ")
+}
+
 func TestIdleSessionsEnd(t *testing.T) {
 	url := start(t, handler(t, newShelf(), mcpkit.Options{Access: mcpkit.AccessWrite}, mcpkit.HTTPOptions{SessionTimeout: time.Millisecond}))
 	resp := post(t, url, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`, nil)
