@@ -40,11 +40,11 @@ func short(s string) string {
 
 func hour(t time.Time) string { return t.UTC().Format("2006-01-02T15") }
 
-// live selects the approvals with a label that may not have expired. The hour
-// more is for servers whose clocks go ahead.
+// live selects the approvals with a label that may not have expired, or have
+// just now. The hour more is for servers whose clocks go ahead.
 func (t *attempt) live(label, value string) string {
 	var hours []string
-	for h := t.clock.Now(); !h.After(t.r.Expires.Add(time.Hour)); h = h.Add(time.Hour) {
+	for h := t.clock.Now().Add(-time.Hour); !h.After(t.r.Expires.Add(time.Hour)); h = h.Add(time.Hour) {
 		hours = append(hours, hour(h))
 	}
 	return fmt.Sprintf("%s=%s,%s in (%s)", label, value, hourLabel, strings.Join(hours, ","))

@@ -82,6 +82,7 @@ type standing int
 
 const (
 	gone     standing = iota // expired, taken back, or of another plan or call and undecided
+	late                     // approved for exactly this, and expired
 	stale                    // approved, and of another plan or call
 	used                     // by another call
 	ours                     // used by this call
@@ -104,6 +105,9 @@ func (t *attempt) standing(a v1alpha1.Approval) standing {
 		}
 		return gone
 	case !a.Spec.ExpiresAt.After(t.clock.Now()):
+		if same && yes && mayDecide(a.Status.DecidedBy, t.r.Caller) {
+			return late
+		}
 		return gone
 	case a.DeletionTimestamp != nil && a.Status.Decision != v1alpha1.DecisionDenied:
 		return gone // decisions are final, so whoever takes a yes back deletes it; a finalizer may keep the object
@@ -139,6 +143,8 @@ func (t *attempt) instead(found map[standing]v1alpha1.Approval, a mcpkit.Approva
 		a.Earlier, a.Fate = nameOf(earlier), mcpkit.ApprovalStale
 	} else if earlier, ok := found[used]; ok {
 		a.Earlier, a.Fate = nameOf(earlier), mcpkit.ApprovalUsed
+	} else if earlier, ok := found[late]; ok {
+		a.Earlier, a.Fate = nameOf(earlier), mcpkit.ApprovalLate
 	}
 	return a
 }

@@ -132,8 +132,13 @@ func TestStandingOfADecision(t *testing.T) {
 			spec := v1alpha1.ApprovalSpec{Caller: q.Caller, Plan: q.Plan, ExpiresAt: metav1.NewTime(now.Add(time.Hour))}
 			require.Equal(t, want, try.standing(v1alpha1.Approval{Spec: spec, Status: status}), "%+v", status)
 			spec.ExpiresAt = metav1.NewTime(now.Add(-time.Second))
-			if late := try.standing(v1alpha1.Approval{Spec: spec, Status: status}); want != used && want != ours {
-				require.Equal(t, gone, late, "%+v", status)
+			switch expired := try.standing(v1alpha1.Approval{Spec: spec, Status: status}); want {
+			case used, ours:
+				require.Equal(t, want, expired, "%+v", status)
+			case approved:
+				require.Equal(t, late, expired, "%+v", status)
+			default:
+				require.Equal(t, gone, expired, "%+v", status)
 			}
 		}
 	}

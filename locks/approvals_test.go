@@ -102,7 +102,7 @@ func TestAnApprovalExpires(t *testing.T) {
 	now.pass(time.Hour + time.Second)
 	later := func(q *mcpkit.ApprovalRequest) { q.Expires = q.Expires.Add(time.Hour) }
 	a := r.consume(l, r.request("call-2", later))
-	require.Equal(t, mcpkit.ApprovalPending, a.State)
+	require.Equal(t, []any{mcpkit.ApprovalPending, mcpkit.ApprovalLate, asked.Name}, []any{a.State, a.Fate, a.Earlier})
 	require.NotEqual(t, asked.Name, a.Name)
 	require.Nil(t, r.kept()[0].Status.ConsumedAt)
 	now.pass(-time.Hour)

@@ -55,6 +55,7 @@ type ApprovalFate string
 const (
 	ApprovalStale    ApprovalFate = "stale"     // approved, but of a plan that is no longer true
 	ApprovalUsed     ApprovalFate = "used"      // consumed for an earlier call
+	ApprovalLate     ApprovalFate = "late"      // approved, and expired before it was used
 	ApprovalOtherKey ApprovalFate = "other key" // made by a server with another key
 )
 
@@ -159,6 +160,8 @@ func waiting(a Approval, p *Plan) error {
 		kind, lead = Conflict, fmt.Sprintf("what the approved plan rests on has changed since (approval %s). Nothing was changed, and a person must approve the plan as it is now", a.Earlier)
 	case ApprovalUsed:
 		lead = fmt.Sprintf("approval %s was good for one call and is used up. Nothing was changed by this call; a person must approve it anew", a.Earlier)
+	case ApprovalLate:
+		lead = fmt.Sprintf("approval %s was given, and expired before it was used. Nothing was changed, and a person must approve anew", a.Earlier)
 	case ApprovalOtherKey:
 		lead = fmt.Sprintf("approval %s does not count here, since the server that asked for it has another key: replicas and restarts need the same --key-file. Tell whoever runs this server. Nothing was changed, and a person must approve anew", a.Earlier)
 	}
