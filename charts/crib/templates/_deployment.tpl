@@ -66,6 +66,7 @@ containers:
         path: /readyz
         port: http
       periodSeconds: 2
+      timeoutSeconds: 3
       failureThreshold: 2
     livenessProbe:
       httpGet:
