@@ -135,9 +135,9 @@ func TestCheckAccessSaysWhatIsMissing(t *testing.T) {
 	require.Contains(t, n, "did you mean list?")
 	require.Contains(t, n, "the nearest names in bindings are jane-"+ns)
 	require.Contains(t, n, "a user's groups come with the credentials")
-	n = notes(map[string]any{"verb": "call", "resource_type": "tools.toolcrib.dev", "resource_name": "k8s_top", "namespace": ns, "group": "nobody"},
-		`no: group nobody may not call tools.toolcrib.dev "k8s_top" in namespace "`+ns+`"`)
-	require.Contains(t, n, "the cluster serves no type tools.toolcrib.dev")
+	n = notes(map[string]any{"verb": "call", "resource_type": "drills.shop.example", "resource_name": "cordless", "namespace": ns, "group": "nobody"},
+		`no: group nobody may not call drills.shop.example "cordless" in namespace "`+ns+`"`)
+	require.Contains(t, n, "the cluster serves no type drills.shop.example")
 	require.Contains(t, access(t, s, map[string]any{"verb": "delete", "resource_type": "nodes", "group": masters}).Answer, "yes: ")
 
 	requireRefused(t, s, "k8s_check_access", map[string]any{"verb": "get", "resource_type": "pods", "service_account": ns + "/wep"}, `not_found: no serviceaccounts "wep" in namespace "`+ns+`"; the nearest names are web`)
