@@ -55,7 +55,7 @@ func TestGetStatusOfPodsThatDoNotStart(t *testing.T) {
 	ns := namespace(t)
 	helm3(t).put(t, ns, "web", "web", "1.0.0", "--set", "image=toolcrib.test/none:1")
 	s := reading(t)
-	within(t, time.Minute, "the image is found missing", func() bool {
+	within(t, "the image is found missing", func() bool {
 		var out GetStatusOut
 		s.Call("helm_get_status", map[string]any{"name": "web", "namespace": ns}).Into(t, &out)
 		if out.NotReady == nil {
@@ -89,7 +89,7 @@ func TestGetStatusOfAnUpgradeThatHangs(t *testing.T) {
 	done := h.start(t, ctx, h.putting(ns, "zoo", "with-hooks", "1.1.0", []string{"--set", "hooks.preUpgrade=hang"})...)
 	s := reading(t)
 	var out GetStatusOut
-	within(t, time.Minute, "the hook has said what it waits for", func() bool {
+	within(t, "the hook has said what it waits for", func() bool {
 		s.Call("helm_get_status", map[string]any{"name": "zoo", "namespace": ns}).Into(t, &out)
 		return out.HookLog != ""
 	})

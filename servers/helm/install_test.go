@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/testbed/charts"
@@ -136,7 +137,7 @@ func TestInstallOfCRDs(t *testing.T) {
 
 	done(t, "helm_install", map[string]any{"name": "nightly", "namespace": ns, "chart": "shop/crds"})
 	kubectl(t, "delete", "crd", crd)
-	within(t, soon, "the missing type is named", func() bool {
+	within(t, "the missing type is named", func() bool {
 		_, err := admin(t).planUninstall(t.Context(), UninstallIn{Release: Release{"nightly", ns}})
 		return err != nil && strings.Contains(err.Error(), `does not serve any more (no matches for kind "Backup" in version "storage.toolcrib.test/v1")`)
 	})
@@ -151,30 +152,37 @@ func TestInstallTellsWhyAHookFailed(t *testing.T) {
 	require.Contains(t, text, "created ConfigMap/orders")
 	require.Equal(t, []string{"1 failed"}, revisions(t, ns, "orders"))
 
-	text = refused(t, admin(t), "helm_install", map[string]any{"name": "stuck", "namespace": ns, "chart": "shop/with-hooks", "values": "hooks: {preInstall: hang}", "timeout": "20s"})
-	require.Contains(t, text, "not done within 20s while waiting for hook job stuck-pre-install")
-	require.Contains(t, text, charts.HookHang)
-	require.Equal(t, []string{"1 failed"}, revisions(t, ns, "stuck"))
+	stuck, text := hurried(t, 5*time.Second, charts.HookHang, func(release string, limit time.Duration) string {
+		return refused(t, admin(t), "helm_install", map[string]any{"name": release, "namespace": ns, "chart": "shop/with-hooks", "values": "hooks: {preInstall: hang}", "timeout": limit.String()})
+	})
+	require.Contains(t, text, "not done within "+strings.TrimPrefix(stuck, "in-")+" while waiting for hook job "+stuck+"-pre-install")
+	require.Equal(t, []string{"1 failed"}, revisions(t, ns, stuck))
 }
 
 func TestInstallTellsWhyAnObjectIsNotReady(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
-	text := refused(t, granted(t, "", writeRules...), "helm_install", map[string]any{"name": "lab", "namespace": ns, "chart": "lab-1.0.0.tgz",
-		"values": "image: registry.invalid/none:1", "timeout": "20s"})
+	b := granted(t, "", writeRules...)
+	lab, text := hurried(t, 5*time.Second, "ImagePull", func(release string, limit time.Duration) string {
+		return refused(t, b, "helm_install", map[string]any{"name": release, "namespace": ns, "chart": "lab-1.0.0.tgz",
+			"values": "{image: registry.invalid/none:1, selector: " + release + "}", "timeout": limit.String()})
+	})
 	require.Contains(t, text, "unavailable: ")
-	require.Contains(t, text, "while waiting for deployment lab, 0 of 1 pods ready")
-	require.Regexp(t, `pod lab-[a-z0-9-]+, container main: waiting: (ErrImagePull|ImagePullBackOff)`, text)
-	require.Equal(t, []string{"1 failed"}, revisions(t, ns, "lab"))
-	require.Contains(t, helm3(t).run(t, "history", "lab", "-n", ns), "Install failed: not done within 20s")
+	require.Contains(t, text, "while waiting for deployment "+lab+", 0 of 1 pods ready")
+	require.Regexp(t, `pod `+lab+`-[a-z0-9-]+, container main: waiting: (ErrImagePull|ImagePullBackOff)`, text)
+	require.Equal(t, []string{"1 failed"}, revisions(t, ns, lab))
+	require.Contains(t, helm3(t).run(t, "history", lab, "-n", ns), "Install failed: not done within "+strings.TrimPrefix(lab, "in-"))
 }
 
 func TestInstallTakenBackOnFailure(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
-	text := refused(t, admin(t), "helm_install", map[string]any{"name": "slow", "namespace": ns, "chart": "shop/slow", "timeout": "15s", "rollback_on_failure": true})
-	require.Contains(t, text, "not done within 10s")
-	require.Contains(t, text, "it was uninstalled again")
-	require.Empty(t, revisions(t, ns, "slow"))
+	slow, text := hurried(t, 6*time.Second, "it was uninstalled again", func(release string, limit time.Duration) string {
+		return refused(t, admin(t), "helm_install", map[string]any{"name": release, "namespace": ns, "chart": "shop/slow", "timeout": limit.String(), "rollback_on_failure": true})
+	})
+	limit, err := time.ParseDuration(strings.TrimPrefix(slow, "in-"))
+	require.NoError(t, err)
+	require.Contains(t, text, "not done within "+(limit-limit/undoShare).String())
+	require.Empty(t, revisions(t, ns, slow))
 	require.Empty(t, objects(t, ns))
 }

@@ -245,7 +245,7 @@ func TestSilentRepositoryHoldsNobodyUp(t *testing.T) {
 			_, err := b.loadChart(ctx, ChartRef{Chart: name + "/web"})
 			ended <- err
 		}()
-		require.Eventually(t, func() bool { return len(requests(t, r)) > before }, 30*time.Second, 10*time.Millisecond, i)
+		require.Eventually(t, func() bool { return len(requests(t, r)) > before }, time.Minute, 10*time.Millisecond, i)
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
 	}

@@ -79,11 +79,11 @@ func TestSearchEndsWithItsCall(t *testing.T) {
 		_, err := s.CallTool(ctx, &mcp.CallToolParams{Name: "helm_search_charts", Arguments: map[string]any{}})
 		ended <- err
 	}()
-	require.Eventually(t, func() bool { return len(requests(t, r)) > 0 }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(requests(t, r)) > 0 }, time.Minute, 10*time.Millisecond)
 	cancel()
 	require.Error(t, <-ended)
 	place := b.indexes.of(mustRepository(t, b, "silent"))
-	require.Eventually(t, func() bool { return len(place.turn) == 0 }, 30*time.Second, 10*time.Millisecond, "the request has ended too")
+	require.Eventually(t, func() bool { return len(place.turn) == 0 }, time.Minute, 10*time.Millisecond, "the request has ended too")
 }
 
 func mustRepository(t testing.TB, b *Backend, name string) *repository {

@@ -18,9 +18,6 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 )
 
-// soon is generous, for a busy machine.
-const soon = 2 * time.Minute
-
 // person decides about writes in tests.
 type person = mcptest.Person
 
@@ -115,6 +112,21 @@ func refused(t testing.TB, b *Backend, tool string, args map[string]any) string 
 	a := writing(t, b, &person{Says: "accept"}).Call(tool, args)
 	require.True(t, a.IsError, a.Text)
 	return a.Text
+}
+
+// hurried writes a release of its own in a limited time, and again with twice the
+// time until the answer holds what is waited for: how far a write comes in so many
+// seconds is for the machine to say.
+func hurried(t testing.TB, limit time.Duration, says string, write func(release string, limit time.Duration) string) (release, text string) {
+	t.Helper()
+	for ; ; limit *= 2 {
+		release = "in-" + limit.String()
+		if text = write(release, limit); strings.Contains(text, says) {
+			return release, text
+		}
+		require.Contains(t, text, "unavailable: ")
+		require.Less(t, limit, 2*time.Minute, text)
+	}
 }
 
 // revisions are what is recorded of a release, oldest first, as "1 superseded".

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -65,7 +64,7 @@ subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: "system:serv
 		removed(t, rbacv1.SchemeGroupVersion.WithResource("clusterroles"), name)
 	}
 	removed(t, rbacv1.SchemeGroupVersion.WithResource("clusterrolebindings"), ns+"-accounts")
-	within(t, time.Minute, "the roles to be aggregated", func() bool {
+	within(t, "the roles to be aggregated", func() bool {
 		r, err := c.typed.RbacV1().ClusterRoles().Get(t.Context(), ns+"-whole", metav1.GetOptions{})
 		return err == nil && len(r.Rules) > 0
 	})

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -48,7 +47,7 @@ spec:
 // serving waits until a service has n ready endpoints.
 func serving(t testing.TB, s *mcptest.Session, ns, service, want string) {
 	t.Helper()
-	within(t, time.Minute, service+" serves", func() bool {
+	within(t, service+" serves", func() bool {
 		_, checks := connect(t, s, map[string]any{"service_name": service, "namespace": ns})
 		return strings.HasPrefix(checks["endpoints"], want)
 	})
@@ -90,7 +89,7 @@ func TestCheckServiceConnectivityNamesTheLabelThatDiffers(t *testing.T) {
 ---
 {apiVersion: v1, kind: Service, metadata: {name: lost}, spec: {selector: {nothing: like-it}, ports: [{port: 80}]}}`)
 	apply(t, ns, workload("Deployment", "idle", goodImage, "  replicas: 0\n", ""))
-	within(t, time.Minute, "pods", func() bool {
+	within(t, "pods", func() bool {
 		_, checks := connect(t, s, map[string]any{"service_name": "web", "namespace": ns})
 		return strings.Contains(checks["selector"], "2 pods")
 	})
@@ -115,7 +114,7 @@ func TestCheckServiceConnectivityOfPodsThatAreNotReady(t *testing.T) {
 	s := serve(t, granted(t, checkServiceConnectivity.Rules...), mcpkit.AccessRead, nil)
 	apply(t, ns, strings.ReplaceAll(strings.Replace(backend, "path: /index.html", "path: /missing.html", 1), "targetPort: 9090", "targetPort: absent"))
 	var checks map[string]string
-	within(t, time.Minute, "the probe's event", func() bool {
+	within(t, "the probe's event", func() bool {
 		_, checks = connect(t, s, map[string]any{"service_name": "web", "namespace": ns})
 		return strings.Contains(checks["readiness"], "404") && strings.Contains(checks["endpoints"], "2 not ready")
 	})
@@ -241,7 +240,7 @@ func TestConnectivityAnswerIsBounded(t *testing.T) {
 		ports = append(ports, strings.ReplaceAll(`{name: pN, port: N, targetPort: a-named-port}`, "N", string(rune('1'+i/100))+string(rune('0'+i/10%10))+string(rune('0'+i%10))))
 	}
 	apply(t, ns, strings.Replace(backend, "[{name: http, port: 80, targetPort: web}, {name: admin, port: 81, targetPort: 9090}]", "["+strings.Join(ports, ",")+"]", 1))
-	within(t, time.Minute, "pods", func() bool {
+	within(t, "pods", func() bool {
 		_, checks := connect(t, s, map[string]any{"service_name": "web", "namespace": ns})
 		return strings.Contains(checks["selector"], "2 pods")
 	})

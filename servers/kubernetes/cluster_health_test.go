@@ -31,7 +31,7 @@ func causes(t testing.TB, s *mcptest.Session, args map[string]any, wanted ...str
 			t.Log(missing)
 		}
 	}()
-	within(t, time.Minute, "a row for each cause", func() bool {
+	within(t, "a row for each cause", func() bool {
 		answer := s.Call("k8s_cluster_health", args)
 		if answer.IsError {
 			missing = answer.Text
@@ -79,7 +79,7 @@ func TestClusterHealthGroupsByCause(t *testing.T) {
 	const pull = "image cannot be pulled: the registry's name does not resolve"
 	var out ClusterHealthOut
 	var rows map[string][]string
-	within(t, time.Minute, "both pods of crash crashed, both images failed", func() bool {
+	within(t, "both pods of crash crashed, both images failed", func() bool {
 		out, rows = causes(t, s, map[string]any{"namespace": ns}, "crash loop, exit 3", pull, "PVC pending: storage class \"fast\" does not exist",
 			"Service selects no pod", "job failed: BackoffLimitExceeded", "HPA cannot scale its target: FailedGetScale",
 			"pods cannot be created: a quota demands requests or limits that are not set")
@@ -116,7 +116,7 @@ func TestClusterHealthOfAHealthyNamespace(t *testing.T) {
 	t.Parallel()
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, deployed("web", 1, sleeps)+`{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}`)
-	within(t, time.Minute, "web to be ready", func() bool {
+	within(t, "web to be ready", func() bool {
 		answer := s.Call("k8s_cluster_health", map[string]any{"namespace": ns})
 		return strings.Contains(answer.Text, "verdict: healthy: 1 of 1 pod ready\n") && answer.Bytes < 700
 	})

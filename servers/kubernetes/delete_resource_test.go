@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,7 +56,7 @@ func TestDeleteResourceTakesDependentsAlong(t *testing.T) {
 	apply(t, ns, strings.Replace(webDeployment, "replicas: 0", "replicas: 2", 1))
 	pods := testClients(t).typed.CoreV1().Pods(ns)
 	var names []string
-	within(t, 30*time.Second, "two pods", func() bool {
+	within(t, "two pods", func() bool {
 		list, err := pods.List(t.Context(), metav1.ListOptions{})
 		names = nil
 		for _, p := range list.Items {
@@ -84,7 +83,7 @@ func TestDeleteResourceTakesDependentsAlong(t *testing.T) {
 	require.Regexp(t, `    - replicasets.apps: web-[a-z0-9]+\n`, p.Asked[1])
 	require.Regexp(t, `Note: types not looked at for what goes with it: .*secrets|Note: types not looked at for what goes with it: .* and \d+ more`, p.Asked[1])
 	require.Contains(t, p.Asked[1], "Note: a grace period of 0 kills at once")
-	within(t, 60*time.Second, "pods gone", func() bool {
+	within(t, "pods gone", func() bool {
 		list, err := pods.List(t.Context(), metav1.ListOptions{})
 		return err == nil && len(list.Items) == 0
 	})
@@ -100,7 +99,7 @@ func TestDeleteResourceCountsWhatIsInANamespace(t *testing.T) {
 	apply(t, ns, strings.Join(many, "\n---\n")+"\n---\n"+webDeployment+`
 ---
 {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}`)
-	within(t, 30*time.Second, "the replica set", func() bool {
+	within(t, "the replica set", func() bool {
 		list, err := testClients(t).typed.AppsV1().ReplicaSets(ns).List(t.Context(), metav1.ListOptions{})
 		return err == nil && len(list.Items) == 1
 	})

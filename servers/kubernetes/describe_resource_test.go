@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -28,7 +27,7 @@ func TestDescribeResource(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, describedPod)
 	var a DescribeResourceOut
-	within(t, 20*time.Second, "the scheduler has said something", func() bool {
+	within(t, "the scheduler has said something", func() bool {
 		s.Call("k8s_describe_resource", map[string]any{"resource_type": "po", "resource_name": "web-0", "namespace": ns}).Into(t, &a)
 		return a.Events != "<none>"
 	})

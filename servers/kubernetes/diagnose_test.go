@@ -52,7 +52,7 @@ func diagnosed(t testing.TB, s *mcptest.Session, ns, kind, name, part string) (D
 	var out DiagnoseOut
 	var found Finding
 	var answer mcptest.Answer
-	within(t, time.Minute, "a finding that "+part, func() bool {
+	within(t, "a finding that "+part, func() bool {
 		answer = s.Call("k8s_diagnose", map[string]any{"resource_type": kind, "resource_name": name, "namespace": ns})
 		if answer.IsError {
 			return false
@@ -77,7 +77,7 @@ func TestDiagnoseCrashLoopQuotesTheLog(t *testing.T) {
 	apply(t, ns, deployed("crash", 2, `command: [sh, -c, 'echo starting; echo "panic: DB_URL is not set"; exit 3']`))
 	var out DiagnoseOut
 	var f Finding
-	within(t, time.Minute, "both pods crashed twice", func() bool {
+	within(t, "both pods crashed twice", func() bool {
 		out, f = diagnosed(t, s, ns, "deployment", "crash", "container main crashes: exit 3, ")
 		return strings.HasPrefix(f.What, "2 of 2 pods: ") && f.Severity == critical && out.Pods.Rows[0][1] == "crash loop, exit 3"
 	})
@@ -99,7 +99,7 @@ func TestDiagnoseOOMKilled(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, deployed("hungry", 1, `command: [sh, -c, 'tail /dev/zero'], resources: {limits: {memory: 16Mi}}`))
 	var f Finding
-	within(t, time.Minute, "the deployment is down between two restarts", func() bool {
+	within(t, "the deployment is down between two restarts", func() bool {
 		_, f = diagnosed(t, s, ns, "deploy", "hungry", "is OOMKilled: it went over its memory limit of 16Mi")
 		return f.Severity == critical
 	})
@@ -179,7 +179,7 @@ func TestDiagnoseBadRolloutNamesTheChange(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, strings.Replace(deployed("web", 2, sleeps+`, env: [{name: MODE, value: fast}]`), "spec:\n", "spec:\n  progressDeadlineSeconds: 2\n", 1))
 	deployments := testClients(t).typed.AppsV1().Deployments(ns)
-	within(t, time.Minute, "web available", func() bool {
+	within(t, "web available", func() bool {
 		d, err := deployments.Get(t.Context(), "web", metav1.GetOptions{})
 		return err == nil && d.Status.AvailableReplicas == 2
 	})
@@ -209,7 +209,7 @@ func TestDiagnoseScaledToZero(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, deployed("idle", 0, sleeps))
 	var out DiagnoseOut
-	within(t, time.Minute, "its controller has seen it", func() bool {
+	within(t, "its controller has seen it", func() bool {
 		out = DiagnoseOut{}
 		s.Call("k8s_diagnose", map[string]any{"resource_type": "deploy", "resource_name": "idle", "namespace": ns}).Into(t, &out)
 		return len(out.Findings) == 0
@@ -218,13 +218,13 @@ func TestDiagnoseScaledToZero(t *testing.T) {
 
 	apply(t, ns, deployed("busy", 1, sleeps))
 	scales := testClients(t).typed.AppsV1().Deployments(ns)
-	within(t, time.Minute, "busy made its pod", func() bool {
+	within(t, "busy made its pod", func() bool {
 		dep, err := scales.Get(t.Context(), "busy", metav1.GetOptions{})
 		return err == nil && dep.Status.Replicas == 1
 	})
 	_, err := scales.UpdateScale(t.Context(), "busy", &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: ns}}, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	within(t, time.Minute, "the deployment's event", func() bool {
+	within(t, "the deployment's event", func() bool {
 		s.Call("k8s_diagnose", map[string]any{"resource_type": "deploy", "resource_name": "busy", "namespace": ns}).Into(t, &out)
 		return strings.Contains(out.Verdict, "ago; the record does not say by whom")
 	})
@@ -309,7 +309,7 @@ func TestDiagnoseFitsASmallBudget(t *testing.T) {
 	Register(ts, admin(t))
 	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", MaxResultBytes: 2000}, nil)
 	var out DiagnoseOut
-	within(t, time.Minute, "an answer that had to be cut", func() bool {
+	within(t, "an answer that had to be cut", func() bool {
 		answer := s.Call("k8s_diagnose", map[string]any{"resource_type": "deploy", "resource_name": "chatty", "namespace": ns})
 		require.LessOrEqual(t, answer.Bytes, 2000)
 		out = DiagnoseOut{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
@@ -93,7 +92,7 @@ func TestDiagnoseServiceSelectorThatMatchesNothing(t *testing.T) {
 `)
 	var out DiagnoseOut
 	var f Finding
-	within(t, time.Minute, "the deployment has made its pod", func() bool {
+	within(t, "the deployment has made its pod", func() bool {
 		out, f = diagnosed(t, s, ns, "service", "typo", "its selector app=chekout matches no pod")
 		return len(f.Evidence) > 0
 	})
@@ -146,7 +145,7 @@ func TestDiagnoseCronJob(t *testing.T) {
 // counting waits until a quota has begun to count, before which it holds up nothing.
 func counting(t testing.TB, ns, quota string) {
 	t.Helper()
-	within(t, time.Minute, "the quota counts", func() bool {
+	within(t, "the quota counts", func() bool {
 		q, err := testClients(t).typed.CoreV1().ResourceQuotas(ns).Get(t.Context(), quota, metav1.GetOptions{})
 		return err == nil && len(q.Status.Hard) == 1
 	})

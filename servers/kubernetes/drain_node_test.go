@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -41,7 +40,7 @@ func podsOn(t testing.TB, ns, node string, pods ...string) {
 func guard(t testing.TB, ns, app string) (end func()) {
 	t.Helper()
 	apply(t, ns, `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: keep-`+app+`}, spec: {minAvailable: 1, selector: {matchLabels: {app: `+app+`}}}}`)
-	within(t, time.Minute, "the budget counts", func() bool { return at(t, "pdb", ns, "keep-"+app, "status.currentHealthy") == "1" })
+	within(t, "the budget counts", func() bool { return at(t, "pdb", ns, "keep-"+app, "status.currentHealthy") == "1" })
 	return func() {
 		require.NoError(t, testClients(t).typed.PolicyV1().PodDisruptionBudgets(ns).Delete(t.Context(), "keep-"+app, metav1.DeleteOptions{}))
 	}
@@ -126,7 +125,7 @@ func daemon(t testing.TB, ns, node string) (pod string) {
 	poke(t, "node", "", node, `{"status":{"allocatable":{"pods":"9"},"capacity":{"pods":"9"}}}`, "status")
 	apply(t, ns, `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: agent}, spec: {selector: {matchLabels: {app: agent}}, template: {metadata: {labels: {app: agent}},
 	  spec: {nodeSelector: {only: `+node+`}, tolerations: [{operator: Exists}], terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolcrib.test/busybox:1"}]}}}}`)
-	within(t, time.Minute, "the daemon set's pod is on the node", func() bool {
+	within(t, "the daemon set's pod is on the node", func() bool {
 		list, err := testClients(t).typed.CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{LabelSelector: "app=agent", FieldSelector: "spec.nodeName=" + node})
 		if err == nil && len(list.Items) == 1 {
 			pod = list.Items[0].Name
@@ -167,7 +166,7 @@ func TestDrainNodeOfAPodUnderTwoBudgetsIsRefused(t *testing.T) {
 	guard(t, ns, "web")
 	apply(t, ns, `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: second}, spec: {minAvailable: 0, selector: {matchLabels: {app: web}}}}`)
 	var a mcptest.Answer
-	within(t, time.Minute, "both budgets are known", func() bool {
+	within(t, "both budgets are known", func() bool {
 		a = writing(t, admin(t), &person{Says: "decline"}).Call("k8s_drain_node", map[string]any{"name": node})
 		return strings.Contains(a.Text, "invalid: ")
 	})
@@ -223,7 +222,7 @@ func TestDrainNodeStopsWithItsCall(t *testing.T) {
 		_, err := b.drain(ctx, in, plan)
 		ended <- err
 	}()
-	within(t, time.Minute, "the drain is under way", func() bool { return onIt(t, ns, node) == "true guarded" })
+	within(t, "the drain is under way", func() bool { return onIt(t, ns, node) == "true guarded" })
 	cancel()
 	err = <-ended
 	require.ErrorContains(t, err, "unavailable: the call ended early: ")

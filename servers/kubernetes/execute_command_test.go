@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -19,7 +18,7 @@ func box(t testing.TB) (ns string) {
 	ns = namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: Pod, metadata: {name: box}, spec: {terminationGracePeriodSeconds: 0,
 	  containers: [{name: app, image: "toolcrib.test/busybox:1", command: [sleep, "3600"]}]}}`)
-	within(t, time.Minute, "box runs", func() bool {
+	within(t, "box runs", func() bool {
 		pod, err := testClients(t).typed.CoreV1().Pods(ns).Get(t.Context(), "box", metav1.GetOptions{})
 		return err == nil && pod.Status.Phase == corev1.PodRunning
 	})
@@ -135,7 +134,7 @@ func TestExecuteCommandRefusals(t *testing.T) {
 	ns := box(t)
 	apply(t, ns, `{apiVersion: v1, kind: Pod, metadata: {name: waiting}, spec: {terminationGracePeriodSeconds: 0,
 	  containers: [{name: one, image: "nowhere.test/none:1"}, {name: two, image: "nowhere.test/none:1"}]}}`)
-	within(t, time.Minute, "waiting has tried", func() bool {
+	within(t, "waiting has tried", func() bool {
 		pod, err := testClients(t).typed.CoreV1().Pods(ns).Get(t.Context(), "waiting", metav1.GetOptions{})
 		return err == nil && len(pod.Status.ContainerStatuses) > 0
 	})
@@ -201,7 +200,7 @@ func TestExecuteCommandIntoAnotherPodOfTheSameNameIsStale(t *testing.T) {
 		fresh.Spec.Containers[0].VolumeMounts = nil
 		_, err = pods.Create(t.Context(), fresh, metav1.CreateOptions{})
 		require.NoError(t, err)
-		within(t, time.Minute, "the new box runs", func() bool {
+		within(t, "the new box runs", func() bool {
 			pod, err := pods.Get(t.Context(), "box", metav1.GetOptions{})
 			return err == nil && pod.UID != old.UID && pod.Status.Phase == corev1.PodRunning
 		})
@@ -257,7 +256,7 @@ func TestExecuteCommandEndsWithItsCall(t *testing.T) {
 		_, err := b.exec(ctx, in, plan)
 		ended <- err
 	}()
-	within(t, time.Minute, "the command has begun", func() bool {
+	within(t, "the command has begun", func() bool {
 		log, err := testClients(t).typed.CoreV1().Pods(ns).GetLogs("box", &corev1.PodLogOptions{}).DoRaw(t.Context())
 		return err == nil && string(log) == "begun\n"
 	})

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -55,7 +54,7 @@ spec:
                 properties: {a: {type: string}, b: {type: string}}
                 oneOf: [{required: [a]}, {required: [b]}]
 `)
-	within(t, 20*time.Second, "the custom type's schema is published", func() bool {
+	within(t, "the custom type's schema is published", func() bool {
 		return !s.Call("k8s_explain_resource", map[string]any{"resource_type": "widgets." + group}).IsError
 	})
 	return group
@@ -131,7 +130,7 @@ func TestExplainResourceOfCustomTypes(t *testing.T) {
 		"not_found: Widget.spec.extra takes any fields; its schema names none")
 
 	open := oddType(t, s, namespace(t))
-	within(t, 20*time.Second, "the schema is published", func() bool {
+	within(t, "the schema is published", func() bool {
 		a := s.Call("k8s_explain_resource", map[string]any{"resource_type": "odd2." + open, "path": "spec.anything"})
 		return strings.HasPrefix(a.Text, `not_found: Odd2 has no field "spec"`) || strings.HasPrefix(a.Text, "not_found: Odd2 takes any fields")
 	})

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -72,7 +71,7 @@ func TestGetAvailableAPIResourcesNamesGroupsThatDoNotAnswer(t *testing.T) {
 		}
 		return ""
 	}
-	within(t, 20*time.Second, "the group is known to be broken", func() bool {
+	within(t, "the group is known to be broken", func() bool {
 		return reason(s) == group+`/v1: service/nothing in "`+ns+`" is not present`
 	})
 	own := serve(t, granted(t, getAvailableAPIResources.Rules...), mcpkit.AccessRead, nil)

@@ -94,7 +94,7 @@ func TestGetEventsOfOneObject(t *testing.T) {
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: nowhere}}`)
 	var out GetEventsOut
-	within(t, time.Minute, "the scheduler's event", func() bool {
+	within(t, "the scheduler's event", func() bool {
 		s.Call("k8s_get_events", map[string]any{"resource_type": "po", "resource_name": "nowhere", "namespace": ns}).Into(t, &out)
 		return len(out.Rows) > 0
 	})

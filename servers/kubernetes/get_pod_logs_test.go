@@ -32,7 +32,7 @@ func runPod(t testing.TB, ns, name string, scripts ...string) {
 func podIs(t testing.TB, ns, name, what string, holds func(*corev1.Pod) bool) {
 	t.Helper()
 	c := testClients(t)
-	within(t, time.Minute, "pod "+name+" "+what, func() bool {
+	within(t, "pod "+name+" "+what, func() bool {
 		pod, err := c.typed.CoreV1().Pods(ns).Get(t.Context(), name, metav1.GetOptions{})
 		return err == nil && holds(pod)
 	})
@@ -135,7 +135,7 @@ spec:
       - {name: side, image: "toolcrib.test/busybox:1", command: [echo, aside]}
       - {name: main, image: "toolcrib.test/busybox:1", command: [sh, -c, echo part $JOB_COMPLETION_INDEX]}`)
 	c := testClients(t)
-	within(t, time.Minute, "job done", func() bool {
+	within(t, "job done", func() bool {
 		job, err := c.typed.BatchV1().Jobs(ns).Get(t.Context(), "load", metav1.GetOptions{})
 		return err == nil && job.Status.Succeeded == 3
 	})
@@ -164,7 +164,7 @@ spec:
 		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil
 	})
 	for _, previous := range []bool{false, true} {
-		within(t, time.Minute, "the log of a container that the kubelet is not just removing", func() bool {
+		within(t, "the log of a container that the kubelet is not just removing", func() bool {
 			out, lines := logOf(t, admin(t), map[string]any{"pod_name": "crash", "namespace": ns, "previous": previous})
 			return slices.Equal(lines, []string{"FATAL no config"}) && strings.Contains(out.Notes[0], "exit 3 (Error)")
 		})
@@ -287,7 +287,7 @@ func TestGetPodLogsHidesSecrets(t *testing.T) {
 func TestGetPodLogsOfTwoHundredMegabytes(t *testing.T) {
 	ns := namespace(t)
 	runPod(t, ns, "flood", `yes "2026-01-02T03:04:05Z level=info msg=\"request served\" path=/api/v1/items status=200 user=4711" | head -c 200000000; echo; echo needle`)
-	within(t, 3*time.Minute, "the pod to end", func() bool {
+	within(t, "the pod to end", func() bool {
 		pod, err := testClients(t).typed.CoreV1().Pods(ns).Get(t.Context(), "flood", metav1.GetOptions{})
 		return err == nil && pod.Status.Phase == corev1.PodSucceeded
 	})

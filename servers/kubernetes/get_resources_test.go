@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -272,7 +271,7 @@ spec:
 	require.Equal(t, [][]string{{"toolcrib.test/run:3", "1"}}, out.Rows)
 	pods := map[string]any{"resource_type": "po", "namespace": ns, "output": "names",
 		"fields": []string{"reason", "restarts", "phase", "owner", ".spec.securityContext.runAsUser", "status", "node"}}
-	within(t, 20*time.Second, "the pod is seen to be unschedulable", func() bool {
+	within(t, "the pod is seen to be unschedulable", func() bool {
 		out = list(t, s, pods)
 		return out.Rows[0][1] != ""
 	})
@@ -290,7 +289,7 @@ func TestGetResourcesListsEvents(t *testing.T) {
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: Pod, metadata: {name: stuck}, spec: {nodeSelector: {no.such/node: "yes"}, containers: [{name: c, image: "toolcrib.test/busybox:1"}]}}`)
 	var out GetResourcesOut
-	within(t, 20*time.Second, "an event is there", func() bool {
+	within(t, "an event is there", func() bool {
 		out = list(t, s, map[string]any{"resource_type": "events", "namespace": ns, "sort_by": "last_seen", "fields": []string{"reason"}})
 		return len(out.Rows) > 0
 	})

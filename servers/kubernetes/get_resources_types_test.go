@@ -56,7 +56,7 @@ spec:
     - {name: Hidden, type: string, priority: 5, jsonPath: ".spec.list[*].a"}
     - {name: Nothing, type: string, jsonPath: .spec.no.such.thing}
 `)
-	within(t, 20*time.Second, "the custom type is served", func() bool {
+	within(t, "the custom type is served", func() bool {
 		return !s.Call("k8s_get_resources", map[string]any{"resource_type": "odd-things-2." + group, "all_namespaces": true}).IsError
 	})
 	return group
@@ -98,7 +98,7 @@ func TestGetResourcesWithABrokenAggregatedAPI(t *testing.T) {
 	group := ns + ".broken.example.com"
 	brokenAPI(t, ns, group)
 	var text string
-	within(t, 20*time.Second, "the group is known to be broken", func() bool {
+	within(t, "the group is known to be broken", func() bool {
 		text = s.Call("k8s_get_resources", map[string]any{"resource_type": "gizmos." + group}).Text
 		return strings.Contains(text, "these API groups do not answer and may hold it: ") && strings.Contains(text, group+"/v1")
 	})

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -72,7 +71,7 @@ func TestEveryReadToolAnswersAsItsCallersOwnKubeconfigWould(t *testing.T) {
 		for tool, args := range shopReads {
 			t.Run(c.Name+"/"+tool, func(t *testing.T) {
 				var want, got mcptest.Answer
-				within(t, 30*time.Second, "the same answer", func() bool {
+				within(t, "the same answer", func() bool {
 					want, got = own.Call(tool, args), acted.Call(tool, args)
 					return want.IsError == got.IsError && settled(want) == settled(got)
 				})

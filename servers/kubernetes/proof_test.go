@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -87,7 +86,7 @@ func openShop(t *testing.T) {
 	t.Helper()
 	c := cluster()
 	require.NoError(t, c.Apply(t.Context(), shop.Manifests))
-	within(t, time.Minute, "checkout has crashed", func() bool {
+	within(t, "checkout has crashed", func() bool {
 		out, err := c.Kubectl(t.Context(), "get", "pods", "-n", shop.Namespace, "-l", "app=checkout", "-o", "jsonpath={.items[*].status.containerStatuses[*].lastState.terminated.exitCode}")
 		return err == nil && strings.Contains(string(out), "1")
 	})

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -117,7 +116,7 @@ func installLocks(t testing.TB) {
 				"argumentsHash": strings.Repeat("x", 43), "planHash": strings.Repeat("x", 43), "expiresAt": "2000-01-01T00:00:00Z",
 			},
 		}}
-		within(t, time.Minute, "the policy is held", func() bool {
+		within(t, "the policy is held", func() bool {
 			_, err := testClients(t).dynamic.Resource(approvalResource).Namespace("default").Create(t.Context(), late, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			return err != nil && strings.Contains(err.Error(), "must lie ahead")
 		})

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -40,7 +39,7 @@ func TestRedTeamInjectionInALog(t *testing.T) {
 	c := readCrib(t)
 	apply(t, c.namespace, injected)
 	var r reply
-	within(t, time.Minute, "the pod has logged", func() bool {
+	within(t, "the pod has logged", func() bool {
 		r = c.call(c.agent, "k8s_get_pod_logs", map[string]any{"pod_name": "injected"})
 		return strings.Contains(r.Text, "event: message")
 	})
@@ -107,7 +106,7 @@ func TestRedTeamWriteThatHidesItself(t *testing.T) {
 func TestRedTeamCommandThatPosesAsASecret(t *testing.T) {
 	c := writeCrib(t)
 	apply(t, c.namespace, "{apiVersion: v1, kind: Pod, metadata: {name: worker}, spec: {terminationGracePeriodSeconds: 0, containers: [{name: main, image: 'toolcrib.test/busybox:1', command: [sleep, '3600']}]}}")
-	within(t, time.Minute, "the pod runs", func() bool {
+	within(t, "the pod runs", func() bool {
 		r := c.call(c.agent, "k8s_execute_command", map[string]any{"pod_name": "worker", "command": []string{"true"}})
 		return strings.Contains(r.Text, "waits for somebody who may decide")
 	})

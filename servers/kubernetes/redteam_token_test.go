@@ -114,7 +114,7 @@ func TestRedTeamTokenOfADeletedAccount(t *testing.T) {
 	c := writeCrib(t)
 	require.Equal(t, http.StatusOK, c.send(c.other, listTools, nil).Status)
 	require.NoError(t, testClients(t).typed.CoreV1().ServiceAccounts(c.namespace).Delete(t.Context(), "other", metav1.DeleteOptions{}))
-	within(t, 30*time.Second, "the token is refused", func() bool {
+	within(t, "the token is refused", func() bool {
 		return c.send(c.other, listTools, nil).Status == http.StatusUnauthorized
 	})
 	c.requireTurnedAway(c.call(c.other, "k8s_patch_resource", theShelf))
@@ -158,10 +158,12 @@ func TestRedTeamRightTakenBack(t *testing.T) {
 	c := writeCrib(t)
 	require.Contains(t, c.send(c.agent, listTools, nil).Body, "k8s_patch_resource")
 	require.NoError(t, testClients(t).typed.RbacV1().RoleBindings(c.namespace).Delete(t.Context(), "caller", metav1.DeleteOptions{}))
-	within(t, 30*time.Second, "the caller is refused", func() bool {
+	within(t, "the caller is refused", func() bool {
 		return strings.Contains(c.call(c.agent, "k8s_patch_resource", theShelf).Text, "may not call k8s_patch_resource")
 	})
-	require.Contains(t, c.send(c.agent, listTools, nil).Body, `"tools":[]`)
+	within(t, "the caller is shown nothing", func() bool { // each tool's right was remembered at a time of its own
+		return strings.Contains(c.send(c.agent, listTools, nil).Body, `"tools":[]`)
+	})
 	c.requireUntouched()
 }
 

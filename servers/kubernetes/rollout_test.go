@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -28,7 +27,7 @@ func revised(t testing.TB) (ns string) {
 		if patch != "" {
 			poke(t, "deploy", ns, "web", patch)
 		}
-		within(t, time.Minute, "revision is kept", func() bool {
+		within(t, "revision is kept", func() bool {
 			return strings.Contains(at(t, "deploy", ns, "web", "metadata.annotations"), fmt.Sprintf(`"deployment.kubernetes.io/revision":"%d"`, i+1))
 		})
 	}
@@ -61,7 +60,7 @@ func TestRolloutIsGated(t *testing.T) {
 			if c.action == "resume" {
 				poke(t, "deploy", ns, "web", `{"spec":{"paused":true}}`)
 			}
-			within(t, time.Minute, "it was seen", func() bool { return at(t, "deploy", ns, "web", "status.observedGeneration") != "null" })
+			within(t, "it was seen", func() bool { return at(t, "deploy", ns, "web", "status.observedGeneration") != "null" })
 			requireGated(t, gatedWrite{
 				tool: actOnRollout, args: rolling(ns, c.action, "deploy"), shown: c.shown,
 				state:   func() string { return c.state(ns) },
@@ -130,11 +129,11 @@ func TestRolloutUndoOfOtherWorkloads(t *testing.T) {
 					return err == nil && len(list.Items) == n
 				}
 			}
-			within(t, time.Minute, "the first revision is kept", revisions(1))
+			within(t, "the first revision is kept", revisions(1))
 			s := writing(t, granted(t, actOnRollout.Rules...), &person{Says: "accept"})
 			require.Contains(t, s.Call("k8s_rollout", rolling(ns, "undo", kind)).Text, "has no earlier revision to go back to")
 			poke(t, kind, ns, "web", `{"spec":{"template":{"spec":{"hostname":"new"}}}}`)
-			within(t, time.Minute, "the second revision is kept", revisions(2))
+			within(t, "the second revision is kept", revisions(2))
 
 			p := &person{Says: "accept"}
 			a := writing(t, granted(t, actOnRollout.Rules...), p).Call("k8s_rollout", rolling(ns, "undo", kind))

@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -12,7 +11,7 @@ func TestScaleIsGated(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, webDeployment)
-	within(t, time.Minute, "the deployment has a status", func() bool { return at(t, "deploy", ns, "web", "status.observedGeneration") == "1" })
+	within(t, "the deployment has a status", func() bool { return at(t, "deploy", ns, "web", "status.observedGeneration") == "1" })
 	args := map[string]any{"name": "web", "namespace": ns, "replicas": 2}
 	requireGated(t, gatedWrite{
 		tool: scale, args: args,
@@ -36,7 +35,7 @@ func TestScaleSaysWhoElseSetsReplicasAndWhatStops(t *testing.T) {
 	apply(t, ns, webDeployment)
 	apply(t, ns, `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: auto}, spec: {minReplicas: 1, maxReplicas: 4, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}`)
 	poke(t, "deploy", ns, "web", `{"spec":{"replicas":1}}`)
-	within(t, time.Minute, "web runs", func() bool { return at(t, "deploy", ns, "web", "status.readyReplicas") == "1" })
+	within(t, "web runs", func() bool { return at(t, "deploy", ns, "web", "status.readyReplicas") == "1" })
 	p := &person{Says: "decline"}
 	s := writing(t, granted(t, scale.Rules...), p)
 	s.Call("k8s_scale", map[string]any{"name": "web", "namespace": ns, "replicas": "0", "resource_type": "deploy"})
@@ -62,7 +61,7 @@ func TestScaleOfACustomResource(t *testing.T) {
 	  subresources: {status: {}, scale: {specReplicasPath: .spec.tills, statusReplicasPath: .status.replicas}},
 	  schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}`)
 	removed(t, crds, "shops."+group)
-	within(t, time.Minute, "the type is served", func() bool {
+	within(t, "the type is served", func() bool {
 		_, err := admin(t).resolve(t.Context(), "shops."+group)
 		return err == nil
 	})

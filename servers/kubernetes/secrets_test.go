@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -86,7 +85,7 @@ func TestSecretsNeverComeOut(t *testing.T) {
 	ns := namespace(t)
 	apply(t, ns, disguised)
 	s := reading(t)
-	within(t, time.Minute, "the pod has logged", func() bool {
+	within(t, "the pod has logged", func() bool {
 		return strings.Contains(s.Call("k8s_get_pod_logs", map[string]any{"pod_name": "leaky", "namespace": ns}).Text, "Authorization")
 	})
 	for _, c := range leakyCalls(ns) {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -48,7 +47,7 @@ func TestTop(t *testing.T) {
 	apply(t, ns, hungry)
 	s := serve(t, granted(t, top.Rules...), mcpkit.AccessRead, nil)
 	var out TopOut
-	within(t, 3*time.Minute, "metrics of both pods", func() bool {
+	within(t, "metrics of both pods", func() bool {
 		a := s.Call("k8s_top", map[string]any{"namespace": ns, "sort_by": "memory"})
 		return !a.IsError && strings.Contains(a.Text, "/full uses memory") && strings.Contains(a.Text, "calm")
 	})

@@ -14,9 +14,6 @@ import (
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
 
-// patient is how long a busy machine may take.
-const patient = time.Minute
-
 // set sets a gauge of the stack for one test.
 func set(t testing.TB, metric string, value float64, labels ...string) {
 	t.Helper()
@@ -33,7 +30,7 @@ func withRules(t testing.TB, yaml string) {
 // seen waits until Prometheus has a series of a query.
 func seen(t testing.TB, query string) {
 	t.Helper()
-	within(t, patient, query+" has series", func() bool {
+	within(t, query+" has series", func() bool {
 		_, ok, err := whole().figure(t.Context(), "count("+query+")", time.Now())
 		return err == nil && ok
 	})
@@ -42,7 +39,7 @@ func seen(t testing.TB, query string) {
 // evaluated waits until rules of a name have been evaluated.
 func evaluated(t testing.TB, names ...string) {
 	t.Helper()
-	within(t, patient, "the rules are evaluated", func() bool {
+	within(t, "the rules are evaluated", func() bool {
 		for _, name := range names {
 			found, err := whole().alertRules(t.Context(), name)
 			if err != nil || slices.ContainsFunc(found, func(r rule) bool { return r.LastEvaluation.IsZero() }) {

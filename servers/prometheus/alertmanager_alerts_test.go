@@ -3,7 +3,6 @@ package prometheus
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,7 +19,7 @@ func TestAlertmanagerAlertsAreFoldedWorstFirst(t *testing.T) {
 	id := silenced(t, `area="fold", severity="info"`)
 	var out AlertmanagerAlertsOut
 	s := reading(t)
-	within(t, time.Minute, "silence and mute are in force", func() bool {
+	within(t, "silence and mute are in force", func() bool {
 		s.Call("alertmanager_alerts", map[string]any{"matchers": `area=~"fold.*"`}).Into(t, &out)
 		return out.Verdict == "6 alerts: 3 active, 1 silenced, 1 inhibited, 1 muted by a time interval"
 	})
@@ -58,7 +57,7 @@ func TestAlertmanagerAlertsAreFoldedWorstFirst(t *testing.T) {
 }
 
 func TestAlertmanagerAlertsThatAreNotThere(t *testing.T) {
-	within(t, time.Minute, "CoreDown fires", func() bool { return len(held(t, `alertname="CoreDown"`)) == 1 })
+	within(t, "CoreDown fires", func() bool { return len(held(t, `alertname="CoreDown"`)) == 1 })
 	s := reading(t)
 	for matchers, verdict := range map[string]string{
 		`severity="critcal"`:                   `no alerts; no alert matches severity="critcal"; the nearest values are critical`,

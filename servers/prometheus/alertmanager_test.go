@@ -28,7 +28,7 @@ func raise(t *testing.T, alerts ...[]string) {
 	t.Helper()
 	sendAlerts(t.Context(), t, whole(), time.Now().Add(time.Hour), alerts)
 	t.Cleanup(func() { sendAlerts(context.Background(), t, whole(), time.Now().Add(-time.Second), alerts) })
-	within(t, time.Minute, "Alertmanager holds the alerts, in groups", func() bool {
+	within(t, "Alertmanager holds the alerts, in groups", func() bool {
 		for _, a := range alerts {
 			if len(held(t, matchersOf(a))) != 1 || !grouped(t, matchersOf(a)) {
 				return false

@@ -46,7 +46,7 @@ func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 		},
 		restore: func() {
 			sendAlerts(t.Context(), t, whole(), time.Now().Add(-time.Second), [][]string{{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"}})
-			within(t, time.Minute, "the second alert is over", func() bool { return len(held(t, `alertname="Noisy"`)) == 1 })
+			within(t, "the second alert is over", func() bool { return len(held(t, `alertname="Noisy"`)) == 1 })
 		},
 	})
 	var out CreateSilenceOut
@@ -60,7 +60,7 @@ func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 	quiet := []string{"alertname", "Noisy", "severity", "warning", "team", "shop", "queue", "orders", "area", "noisy-3", "new", "yes"}
 	raise(t, quiet, []string{"alertname", "After", "severity", "warning", "team", "shop", "queue", "orders", "area", "noisy-3"})
 	require.Equal(t, []string{out.ID}, held(t, `new="yes"`)[0].Status.SilencedBy)
-	within(t, time.Minute, "another alert of the receiver is told", func() bool { return told(t, "shop-orders", "After") })
+	within(t, "another alert of the receiver is told", func() bool { return told(t, "shop-orders", "After") })
 	sent, err := stack().Notifications(t.Context())
 	require.NoError(t, err)
 	for _, n := range sent {
@@ -146,7 +146,7 @@ func TestCreateSilenceSaysWhatItWouldNotMute(t *testing.T) {
 	p.Asked = p.Asked[:1]
 
 	id := silenced(t, `alertname="Misspelt"`)
-	within(t, time.Minute, "it is silenced", func() bool { return len(held(t, `alertname="Misspelt"`)[0].Status.SilencedBy) == 1 })
+	within(t, "it is silenced", func() bool { return len(held(t, `alertname="Misspelt"`)[0].Status.SilencedBy) == 1 })
 	args["matchers"] = `alertname="Misspelt"`
 	s.Call("alertmanager_create_silence", args)
 	require.Contains(t, p.Asked[1], `- Misspelt{area="misspelt", severity="odd"} (already suppressed: silence `+id+`)`)

@@ -9,7 +9,7 @@ import (
 func TestExemplars(t *testing.T) {
 	s := reading(t)
 	args := map[string]any{"query": "histogram_quantile(0.99, rate(testbed_request_duration_seconds_bucket[5m]))"}
-	within(t, patient, "there are exemplars", func() bool {
+	within(t, "there are exemplars", func() bool {
 		var out ExemplarsOut
 		s.Call("prometheus_exemplars", args).Into(t, &out)
 		return len(out.Exemplars.Rows) > 1

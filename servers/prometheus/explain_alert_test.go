@@ -26,7 +26,7 @@ groups:
 // on the way that it never contradicts what Prometheus says before and after.
 func explainedAs(t *testing.T, s *mcptest.Session, name, words string) (out ExplainAlertOut) {
 	t.Helper()
-	within(t, patient, name+" is "+words, func() bool {
+	within(t, name+" is "+words, func() bool {
 		before := alertStates(t, name)
 		s.Call("prometheus_explain_alert", map[string]any{"name": name}).Into(t, &out)
 		if after := alertStates(t, name); strings.Join(before, " ") == strings.Join(after, " ") {
@@ -70,7 +70,7 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	out = explainedAs(t, s, "LifeHigh", "firing: 1 series, the first since ")
 	require.Equal(t, "Disk b is at 150", string(out.Rules[0].Annotations["summary"]))
 	require.Equal(t, []string{"150"}, column(t, out.Alerts, "value"))
-	within(t, patient, "Alertmanager has it", func() bool {
+	within(t, "Alertmanager has it", func() bool {
 		s.Call("prometheus_explain_alert", map[string]any{"name": "LifeHigh"}).Into(t, &out)
 		return strings.Contains(strings.Join(out.Delivery, "\n"), "Alertmanager has 1 of the 1 that fire")
 	})
@@ -78,7 +78,7 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	call[ExplainAlertOut](t, s, "prometheus_explain_alert", map[string]any{"name": "LifeHigh"})
 
 	set(t, "life_load", 0, "disk", "b")
-	within(t, patient, "it is kept firing", func() bool {
+	within(t, "it is kept firing", func() bool {
 		out = explainedAs(t, s, "LifeHigh", "firing: 1 series")
 		return strings.Contains(out.State[0], "1 of them only because of keep_firing_for, until ")
 	})
@@ -186,7 +186,7 @@ func TestExplainAlertTakesExpressionsApart(t *testing.T) {
 func TestExplainAlertThatNobodyIsToldOf(t *testing.T) {
 	s := reading(t)
 	var out ExplainAlertOut
-	within(t, patient, "CoreSlow is inhibited", func() bool {
+	within(t, "CoreSlow is inhibited", func() bool {
 		s.Call("prometheus_explain_alert", map[string]any{"name": "CoreSlow"}).Into(t, &out)
 		return strings.Contains(strings.Join(out.Delivery, "\n"), "Alertmanager has 1 of the 1 that fire; of 1 nobody is told")
 	})

@@ -3,7 +3,6 @@ package prometheus
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
@@ -19,7 +18,7 @@ func TestExplainQuery(t *testing.T) {
 	t.Parallel()
 	s := reading(t)
 	var out ExplainQueryOut
-	within(t, time.Minute, "scrapes a second apart", func() bool {
+	within(t, "scrapes a second apart", func() bool {
 		out = explain(t, s, `sum by(route)(rate(shop_requests_total{job="shop"}[5m]))/2`)
 		return out.Cost == "900 samples at most for one evaluation"
 	})
@@ -68,7 +67,7 @@ func TestExplainQueryFindsMistakes(t *testing.T) {
 		"shop_visitor":           "there is no metric shop_visitor; the nearest names are shop_visitors",
 		`up{job="shp"}`:          `the nearest of 7 values are shop`,
 	} {
-		within(t, time.Minute, expr+": "+want, func() bool { // once samples are seen to be a second apart
+		within(t, expr+": "+want, func() bool { // once samples are seen to be a second apart
 			return strings.Contains(strings.Join(explain(t, s, expr).Mistakes, "\n"), want)
 		})
 	}

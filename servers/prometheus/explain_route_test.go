@@ -47,11 +47,11 @@ func TestExplainRouteAgreesWithAlertmanager(t *testing.T) {
 		}
 	}
 	raise(t, alerts...)
-	within(t, time.Minute, "CoreDown fires", func() bool { return len(held(t, `alertname="CoreDown"`)) == 1 })
+	within(t, "CoreDown fires", func() bool { return len(held(t, `alertname="CoreDown"`)) == 1 })
 	s := reading(t)
 	for _, labels := range alerts {
 		var out ExplainRouteOut
-		within(t, time.Minute, "the answer rests on one moment", func() bool {
+		within(t, "the answer rests on one moment", func() bool {
 			out = explained(t, s, labels...)
 			return len(out.Notes) == 0 // it says where Alertmanager itself differs
 		})
@@ -108,7 +108,7 @@ func TestExplainRouteAgreesWithAlertmanagerInAThicket(t *testing.T) {
 		}
 	}
 	sendAlerts(t.Context(), t, b, time.Now().Add(time.Hour), alerts)
-	within(t, time.Minute, "Alertmanager has seen which alerts inhibit which, and agrees", func() bool {
+	within(t, "Alertmanager has seen which alerts inhibit which, and agrees", func() bool {
 		v, err := b.view(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, v.unread)
@@ -135,7 +135,7 @@ func requireMutesAgree(t *testing.T, s *mcptest.Session, alerts [][]string) {
 			Receiver struct{ Name string }
 			Alerts   []apiAlert
 		}
-		within(t, time.Minute, "every group was flushed once, which is when Alertmanager marks it", func() bool {
+		within(t, "every group was flushed once, which is when Alertmanager marks it", func() bool {
 			require.NoError(t, stack().Get(t.Context(), stack().Alertmanager+"/api/v2/alerts/groups?"+filters(matchersOf(labels)), &groups))
 			verdict := explained(t, s, labels...).Verdict
 			if strings.Contains(verdict, "inhibited") {
@@ -157,7 +157,7 @@ func requireMutesAgree(t *testing.T, s *mcptest.Session, alerts [][]string) {
 }
 
 func TestExplainRouteOfAnAlertThatNotifies(t *testing.T) {
-	within(t, time.Minute, "both were told", func() bool { return told(t, "pager", "CoreDown") && told(t, "core", "CoreDown") })
+	within(t, "both were told", func() bool { return told(t, "pager", "CoreDown") && told(t, "core", "CoreDown") })
 	out := explained(t, reading(t), "alertname", "CoreDown")
 	require.Equal(t, "notifies: pager, core", out.Verdict)
 	require.Regexp(t, `^CoreDown\{area="core", cluster="testbed", severity="critical"\} fires since 20`, out.Alert)
@@ -173,7 +173,7 @@ func TestExplainRouteOfAnAlertThatNotifies(t *testing.T) {
 }
 
 func TestExplainRouteOfAnInhibitedAlert(t *testing.T) {
-	within(t, time.Minute, "CoreSlow is inhibited", func() bool {
+	within(t, "CoreSlow is inhibited", func() bool {
 		a := held(t, `alertname="CoreSlow"`)
 		return len(a) == 1 && len(a[0].Status.InhibitedBy) == 1
 	})
@@ -186,7 +186,7 @@ func TestExplainRouteOfAnInhibitedAlert(t *testing.T) {
 	raise(t, []string{"alertname", "Target", "severity", "warning", "team", "shop", "queue", "orders", "area", "inhibits"})
 	raise(t, []string{"alertname", "Later", "severity", "warning", "team", "shop", "queue", "orders", "area", "later"})
 	require.Equal(t, "notifies nobody: inhibited by Source; otherwise shop-orders", explained(t, reading(t), "alertname", "Target").Verdict)
-	within(t, time.Minute, "an alert after it is told", func() bool { return told(t, "shop-orders", "Later") })
+	within(t, "an alert after it is told", func() bool { return told(t, "shop-orders", "Later") })
 	require.False(t, told(t, "shop-orders", "Target"))
 }
 
@@ -196,13 +196,13 @@ func TestExplainRouteOfMutedAndOfSilencedAlerts(t *testing.T) {
 	s := reading(t)
 	out := explained(t, s, "alertname", "Muted")
 	require.Equal(t, "notifies nobody: muted for shop-mail (mute time interval always for longer than 8d)", out.Verdict)
-	within(t, time.Minute, "the other is told", func() bool { return told(t, "shop-orders", "Loud") })
+	within(t, "the other is told", func() bool { return told(t, "shop-orders", "Loud") })
 	require.False(t, told(t, "shop-mail", "Muted"))
 	out = explained(t, s, "severity", "critical", "queue", "billing", "team", "shop", "area", "new")
 	require.Equal(t, "notifies: pager; muted for shop-billing (outside active time interval never for longer than 8d)", out.Verdict)
 
 	id := silenced(t, `alertname="Loud"`)
-	within(t, time.Minute, "Alertmanager silences it", func() bool { return held(t, `alertname="Loud"`)[0].Status.State == "suppressed" })
+	within(t, "Alertmanager silences it", func() bool { return held(t, `alertname="Loud"`)[0].Status.State == "suppressed" })
 	out = explained(t, s, "alertname", "Loud")
 	require.Equal(t, "notifies nobody: silenced by "+id+"; otherwise shop-orders", out.Verdict)
 	require.Regexp(t, `^silence `+id+` \{alertname="Loud"\} until 20.*, by tester: on purpose$`, out.MutedBy[0])

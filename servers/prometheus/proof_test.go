@@ -108,7 +108,7 @@ func TestEveryReadToolOnlyReads(t *testing.T) {
 func TestNoReadToolTellsASecret(t *testing.T) {
 	withRules(t, secretRules)
 	evaluated(t, "SecretFires")
-	within(t, patient, "Alertmanager has the alert", func() bool {
+	within(t, "Alertmanager has the alert", func() bool {
 		held, err := whole().heldAlerts(t.Context(), nil)
 		return err == nil && slices.ContainsFunc(held, func(h heldAlert) bool { return h.name() == "SecretFires" })
 	})

@@ -12,7 +12,7 @@ import (
 
 func TestRules(t *testing.T) {
 	s := reading(t)
-	within(t, patient, "the broken rule has failed", func() bool {
+	within(t, "the broken rule has failed", func() bool {
 		var out RulesOut
 		s.Call("prometheus_rules", map[string]any{"name": "broken:never"}).Into(t, &out)
 		return strings.Contains(out.Summary, "1 failing")
