@@ -56,7 +56,8 @@ house: # never from the cache: go does not see that files outside the module cha
 
 generate: ## rewrite generated files: CRDs, tool lists, tool tables, and what of the charts follows from them
 	@GOWORK=off go -C tools build -o ../bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
-	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./... output:crd:dir=../charts/locks/manifests
+	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./toolcrib/... output:crd:dir=../charts/locks/manifests
+	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./kagent/... output:crd:dir=../charts/controller/manifests
 	@for s in $(SERVERS); do go test ./servers/$$s -run '^TestContract$$' -count=1 -update || exit 1; done
 	@go test ./charts -run '^TestGenerated' -count=1 -update
 

@@ -4,4 +4,7 @@
 // hold anything else.
 package oldkube
 
-import _ "github.com/toolcrib/toolcrib/locks" // and through it api and mcpkit
+import (
+	_ "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	_ "github.com/toolcrib/toolcrib/locks" // and through it api and mcpkit
+)

@@ -2,7 +2,10 @@ module github.com/toolcrib/toolcrib/internal/oldkube
 
 go 1.26.0
 
-require github.com/toolcrib/toolcrib/locks v0.0.0
+require (
+	github.com/toolcrib/toolcrib/api v0.0.0
+	github.com/toolcrib/toolcrib/locks v0.0.0
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -32,7 +35,6 @@ require (
 	github.com/segmentio/encoding v0.5.4 // indirect
 	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
-	github.com/toolcrib/toolcrib/api v0.0.0 // indirect
 	github.com/toolcrib/toolcrib/mcpkit v0.0.0 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect

@@ -17,7 +17,8 @@ var GroupVersion = schema.GroupVersion{Group: "toolcrib.dev", Version: "v1alpha1
 
 // AddToScheme makes the kinds known to a scheme.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion, &Approval{}, &ApprovalList{}, &AgentPolicy{}, &AgentPolicyList{})
+	s.AddKnownTypes(GroupVersion, &Approval{}, &ApprovalList{}, &AgentPolicy{}, &AgentPolicyList{},
+		&AgentRun{}, &AgentRunList{}, &AgentTrigger{}, &AgentTriggerList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }
