@@ -22,6 +22,7 @@ Usage:
   testbed down      take a cluster down
   testbed status    list the running clusters
   testbed kubectl   run kubectl in a cluster: testbed kubectl get nodes
+  testbed model     play a scenario as a model server
 
 "testbed COMMAND --help" lists a command's flags. The cache is ~/.cache/toolcrib;
 TOOLCRIB_CACHE names another folder.
@@ -31,7 +32,7 @@ TOOLCRIB_CACHE names another folder.
 type command func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 var commands = map[string]command{
-	"build": buildAll, "up": up, "down": down, "status": status, "kubectl": kubectl,
+	"build": buildAll, "up": up, "down": down, "status": status, "kubectl": kubectl, "model": playModel,
 }
 
 func main() {
