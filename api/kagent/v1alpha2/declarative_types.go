@@ -50,13 +50,14 @@ type DeclarativeAgentSpec struct {
 	// +optional
 	A2AConfig *A2AConfig `json:"a2aConfig,omitempty"`
 
-	// Stream has the model's answers sent on as it writes them.
+	// Stream has the model's answers sent on as it writes them, to whoever asks
+	// for a stream: true if absent.
 	//
 	// +optional
 	Stream *bool `json:"stream,omitempty"`
 
 	// Runtime is the program that kagent would run the agent with. Here one
-	// program runs them all, whatever it says.
+	// program runs them all: python is admitted, and makes no difference.
 	//
 	// +optional
 	// +kubebuilder:default=go
@@ -183,32 +184,34 @@ type ContextConfig struct {
 
 // ContextCompressionConfig is when and how a conversation is folded.
 type ContextCompressionConfig struct {
-	// CompactionInterval is after how many turns the conversation is folded.
+	// CompactionInterval is after how many new questions the older part of the
+	// conversation is folded.
 	//
 	// +optional
 	// +kubebuilder:default=5
 	// +kubebuilder:validation:Minimum=1
 	CompactionInterval *int32 `json:"compactionInterval,omitempty"`
 
-	// OverlapSize is how many turns before are folded once more, for the
-	// thread.
+	// OverlapSize is how many questions, folded already, go into the next
+	// summary again, for the thread.
 	//
 	// +optional
 	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=0
 	OverlapSize *int32 `json:"overlapSize,omitempty"`
 
-	// TokenThreshold is from how many tokens on the conversation is folded.
+	// TokenThreshold is from how many tokens of the last request to the model
+	// on the conversation is folded, however few questions it has.
 	//
 	// +optional
 	TokenThreshold *int32 `json:"tokenThreshold,omitempty"`
 
-	// EventRetentionSize is how many events are kept unfolded.
+	// EventRetentionSize is how many of the latest events are never folded.
 	//
 	// +optional
 	EventRetentionSize *int32 `json:"eventRetentionSize,omitempty"`
 
-	// Summarizer is who writes the summary.
+	// Summarizer is who writes the summary: the agent's own model if absent.
 	//
 	// +optional
 	Summarizer *ContextSummarizerConfig `json:"summarizer,omitempty"`
@@ -254,13 +257,14 @@ const (
 
 // Tool is what an agent may use: tools of a tool server, or another agent.
 //
-// +kubebuilder:validation:XValidation:rule="!(has(self.mcpServer) && self.type != 'McpServer')",message="type.mcpServer must be nil if the type is not McpServer"
-// +kubebuilder:validation:XValidation:rule="!(!has(self.mcpServer) && self.type == 'McpServer')",message="type.mcpServer must be specified for McpServer filter.type"
-// +kubebuilder:validation:XValidation:rule="!(has(self.agent) && self.type != 'Agent')",message="type.agent must be nil if the type is not Agent"
-// +kubebuilder:validation:XValidation:rule="!(!has(self.agent) && self.type == 'Agent')",message="type.agent must be specified for Agent filter.type"
-// +kubebuilder:validation:XValidation:rule="!has(self.isolateSessions) || !self.isolateSessions || self.type == 'Agent'",message="isolateSessions can only be set when type is Agent"
+// +kubebuilder:validation:XValidation:rule="!(has(self.mcpServer) && has(self.type) && self.type != 'McpServer')",message="type.mcpServer must be nil if the type is not McpServer"
+// +kubebuilder:validation:XValidation:rule="!(!has(self.mcpServer) && has(self.type) && self.type == 'McpServer')",message="type.mcpServer must be specified for McpServer filter.type"
+// +kubebuilder:validation:XValidation:rule="!(has(self.agent) && has(self.type) && self.type != 'Agent')",message="type.agent must be nil if the type is not Agent"
+// +kubebuilder:validation:XValidation:rule="!(!has(self.agent) && has(self.type) && self.type == 'Agent')",message="type.agent must be specified for Agent filter.type"
+// +kubebuilder:validation:XValidation:rule="!has(self.isolateSessions) || !self.isolateSessions || has(self.agent)",message="isolateSessions can only be set when type is Agent"
+// +kubebuilder:validation:XValidation:rule="has(self.mcpServer) || has(self.agent)",message="name what the tool is: mcpServer or agent"
 type Tool struct {
-	// Type is what the tool is: McpServer or Agent.
+	// Type is what the tool is: McpServer or Agent. It may be left out.
 	//
 	// +optional
 	Type ToolType `json:"type,omitempty"`
@@ -276,7 +280,7 @@ type Tool struct {
 	Agent *TypedReference `json:"agent,omitempty"`
 
 	// HeadersFrom are headers of every request to the tool server or agent,
-	// beside those that the server itself names.
+	// before those of the same name that the server itself names.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=50
@@ -291,12 +295,14 @@ type Tool struct {
 
 // TypedReference names an object of some kind.
 type TypedReference struct {
-	// Kind is the object's kind.
+	// Kind is the object's kind: of a tool server, RemoteMCPServer, which it is
+	// if absent; of an agent, Agent. kagent's MCPServer and Service are admitted
+	// and not served: make a RemoteMCPServer for them.
 	//
 	// +optional
 	Kind string `json:"kind,omitempty"`
 
-	// APIGroup is the group of the kind.
+	// APIGroup is the group of the kind: kagent.dev.
 	//
 	// +optional
 	APIGroup string `json:"apiGroup,omitempty"`
@@ -306,7 +312,8 @@ type TypedReference struct {
 	// +required
 	Name string `json:"name"`
 
-	// Namespace is the object's namespace: the agent's if absent.
+	// Namespace is the object's namespace: the agent's if absent. An object of
+	// another one must allow it, by its allowedNamespaces.
 	//
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
@@ -314,7 +321,7 @@ type TypedReference struct {
 
 // MCPServerTool is a tool server and which of its tools.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.requireApproval) || self.requireApproval.all(t, has(self.toolNames) && t in self.toolNames)",message="each RequireApproval entry must also appear in ToolNames"
+// +kubebuilder:validation:XValidation:rule="!has(self.requireApproval) || !has(self.toolNames) || self.requireApproval.all(t, t in self.toolNames)",message="each RequireApproval entry must also appear in ToolNames"
 type MCPServerTool struct {
 	TypedReference `json:",inline"`
 

@@ -55,8 +55,8 @@ type OpenAIConfig struct {
 	// +optional
 	Seed *int32 `json:"seed,omitempty"`
 
-	// N is how many answers to ask for. An agent reads one: anything else is
-	// admitted and not served.
+	// N is how many answers to ask for, written "n" in YAML, which takes n for
+	// false. An agent reads one: anything else is admitted and not served.
 	//
 	// +optional
 	N *int32 `json:"n,omitempty"`
@@ -67,7 +67,8 @@ type OpenAIConfig struct {
 	Timeout *int32 `json:"timeout,omitempty"`
 
 	// APIFormat is the API to speak: chatCompletions, which nearly every
-	// endpoint knows, or responses.
+	// endpoint knows. responses is admitted and not served: chatCompletions is
+	// spoken instead.
 	//
 	// +optional
 	// +kubebuilder:default=chatCompletions
@@ -194,12 +195,15 @@ type AzureOpenAIConfig struct {
 
 // OllamaConfig is what is particular to Ollama.
 type OllamaConfig struct {
-	// Host is where Ollama listens, such as http://ollama.models.svc:11434.
+	// Host is where Ollama listens, such as http://ollama.models.svc:11434:
+	// http://localhost:11434 if absent.
 	//
 	// +optional
 	Host string `json:"host,omitempty"`
 
-	// Options are Ollama's own, such as num_ctx: "8192".
+	// Options are Ollama's own. Those that its OpenAI-compatible endpoint knows
+	// are served: temperature, top_p, seed, num_predict, frequency_penalty and
+	// presence_penalty. num_ctx, for one, belongs into the model's Modelfile.
 	//
 	// +optional
 	Options map[string]string `json:"options,omitempty"`

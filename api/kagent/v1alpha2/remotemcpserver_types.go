@@ -54,7 +54,9 @@ type RemoteMCPServerSpec struct {
 	// +kubebuilder:validation:MaxLength=2048
 	URL string `json:"url"`
 
-	// HeadersFrom are headers of every request to the server.
+	// HeadersFrom are headers of every request to the server. Those from a
+	// Secret are for agents of the server's own namespace: pods have Secrets of
+	// their own namespace alone.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=50

@@ -38,6 +38,7 @@ func (o Open) Decode(into any) error {
 // Duration is a length of time as text, such as 30s or 1m30s.
 //
 // +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$')",message="write a length of time such as 30s or 1m30s"
 type Duration string
 
 // Parse is the duration, 0 if it is absent.
@@ -93,7 +94,8 @@ type ValueSource struct {
 	// +required
 	Type ValueSourceType `json:"type"`
 
-	// Name is the object's name, in the namespace of whoever refers to it.
+	// Name is the object's name, in the namespace of the object that refers to
+	// it.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=253
