@@ -7,10 +7,13 @@ package testbed
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +63,18 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return existing(path)
 	}
 	return start(ctx, o, false)
+}
+
+// MostlyWaiting is for TestMain: where tests wait for a cluster rather than
+// compute, more of the parallel ones run at once than there are processors,
+// unless -test.parallel says how many.
+func MostlyWaiting() {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))) // the flag is there, and a number fits
+	}
 }
 
 // Main is for TestMain: it starts a cluster, hands it to use, runs the tests

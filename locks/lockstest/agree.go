@@ -114,9 +114,12 @@ func (a *agreement) grant(t *testing.T) {
 		{namespace: "agree-agents", name: "elsewhere", may: []string{}},
 		{namespace: "agree-group", name: "member", may: a.tools},
 	}
+	accounts := ""
 	for _, who := range a.callers {
-		_, err := a.cluster.ServiceAccount(t.Context(), who.namespace, who.name)
-		require.NoError(t, err)
+		accounts += fmt.Sprintf("---\n{apiVersion: v1, kind: Namespace, metadata: {name: %[1]s}}\n---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: %[2]s, namespace: %[1]s}}\n", who.namespace, who.name)
+	}
+	require.NoError(t, a.cluster.Apply(t.Context(), []byte(accounts)))
+	for _, who := range a.callers {
 		token, err := a.cluster.Kubectl(t.Context(), "create", "token", who.name, "-n", who.namespace, "--audience", audience)
 		require.NoError(t, err)
 		who.token = strings.TrimSpace(string(token))
@@ -230,24 +233,25 @@ func (a *agreement) list(t *testing.T, who *caller) []string {
 	return may
 }
 
-// askEach asks kubectl about each tool for one of the callers in turn, in the
-// words of the documentation: each takes a process.
+// askEach asks kubectl about two neighbouring tools for each of the callers, in
+// the words of the documentation: each takes a process.
 func (a *agreement) askEach(t *testing.T) {
 	t.Helper()
 	var steps []func(context.Context) error
-	for i, tool := range a.tools {
-		steps = append(steps, func(ctx context.Context) error {
-			who := a.callers[i%len(a.callers)]
-			out, err := a.cluster.Kubectl(ctx, append([]string{"auth", "can-i", "call", "tools.toolcrib.dev/" + tool}, who.as()...)...)
-			want := "no"
-			if slices.Contains(who.may, tool) {
-				want = "yes"
-			}
-			if got := strings.TrimSpace(string(out)); got != want {
-				return fmt.Errorf("kubectl auth can-i call tools.toolcrib.dev/%s for %s says %q (%w), not %q", tool, who.name, got, err, want)
-			}
-			return nil
-		})
+	for i, who := range a.callers {
+		for _, tool := range []string{a.tools[i%len(a.tools)], a.tools[(i+1)%len(a.tools)]} {
+			steps = append(steps, func(ctx context.Context) error {
+				out, err := a.cluster.Kubectl(ctx, append([]string{"auth", "can-i", "call", "tools.toolcrib.dev/" + tool}, who.as()...)...)
+				want := "no"
+				if slices.Contains(who.may, tool) {
+					want = "yes"
+				}
+				if got := strings.TrimSpace(string(out)); got != want {
+					return fmt.Errorf("kubectl auth can-i call tools.toolcrib.dev/%s for %s says %q (%w), not %q", tool, who.name, got, err, want)
+				}
+				return nil
+			})
+		}
 	}
 	require.NoError(t, mcpkit.Together(t.Context(), 2, steps...))
 }

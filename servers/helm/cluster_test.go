@@ -2,7 +2,6 @@ package helm
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -51,16 +50,8 @@ func orExit(what string, err error) {
 	}
 }
 
-// testsAtOnce are many for two cores: most wait for the cluster.
-const testsAtOnce = "6"
-
 func TestMain(m *testing.M) {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		orExit("tests at once", flag.Set("test.parallel", testsAtOnce))
-	}
+	testbed.MostlyWaiting()
 	code := m.Run()
 	if madeLabs != "" {
 		if err := os.RemoveAll(madeLabs); err != nil {

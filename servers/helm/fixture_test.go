@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,9 +42,14 @@ func reading(t testing.TB) *mcptest.Session {
 	return session(t, admin(t), mcpkit.AccessRead, nil)
 }
 
+// looker is what tests look and prepare with.
+var looker = sync.OnceValues(func() (*clients, error) {
+	return New(Config{Kubeconfig: cluster().Kubeconfig, UserAgent: "helm-mcp/fixture"}).open()
+})
+
 func testClients(t testing.TB) *clients {
 	t.Helper()
-	c, err := New(Config{Kubeconfig: cluster().Kubeconfig, UserAgent: "helm-mcp/fixture"}).open()
+	c, err := looker()
 	require.NoError(t, err)
 	return c
 }

@@ -112,9 +112,8 @@ func TestUninstallWithoutTheRight(t *testing.T) {
 
 func TestWritesKeepTheHistoryHelmKeeps(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t)
+	ns, b := namespace(t), stocked(admin(t))
 	for i := range maxHistory + 2 {
-		b := stocked(admin(t))
 		plan, err := b.planUpgrade(t.Context(), UpgradeIn{Release: Release{"lab", ns}, ChartRef: ChartRef{Chart: "lab-1.0.0.tgz"}, Values: Values{"note": string(rune('a' + i))}})
 		require.NoError(t, err)
 		_, err = b.carryOut(t.Context(), plan)

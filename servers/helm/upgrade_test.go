@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -158,10 +159,10 @@ func TestUpgradePlanOfManyObjectsIsCutAndSaysSo(t *testing.T) {
 	ns := namespace(t)
 	done(t, "helm_install", labIn(ns, "{}"))
 	p := &person{Says: "decline"}
-	writing(t, admin(t), p).Call("helm_upgrade", labIn(ns, "maps: 400"))
+	writing(t, admin(t), p).Call("helm_upgrade", labIn(ns, "maps: 200"))
 	require.Len(t, p.Asked, 1)
 	require.Less(t, len(p.Asked[0]), 10<<10)
-	require.Contains(t, p.Asked[0], "+ values.maps: 400\nobjects: 399 added, 1 unchanged")
+	require.Contains(t, p.Asked[0], "+ values.maps: 200\nobjects: 199 added, 1 unchanged")
 	require.Regexp(t, `… \d+ more lines are not shown, and approved all the same`, p.Asked[0])
 }
 
@@ -177,12 +178,14 @@ func TestUpgradeSaysWhoElseHasAHandOnIt(t *testing.T) {
 
 func TestUpgradeTakenBackOnFailure(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t)
-	done(t, "helm_install", labIn(ns, "{}"))
-	args := labIn(ns, "{note: second, image: 'registry.invalid/none:1'}")
-	args["timeout"], args["rollback_on_failure"] = "15s", true
-	text := refused(t, admin(t), "helm_upgrade", args)
-	require.Contains(t, text, "it was rolled back to revision 1")
+	var ns string
+	hurried(t, 6*time.Second, "it was rolled back to revision 1", func(_ string, limit time.Duration) string {
+		ns = namespace(t)
+		done(t, "helm_install", labIn(ns, "{}"))
+		args := labIn(ns, "{note: second, image: 'registry.invalid/none:1'}")
+		args["timeout"], args["rollback_on_failure"] = limit.String(), true
+		return refused(t, admin(t), "helm_upgrade", args)
+	})
 	require.Equal(t, []string{"1 superseded", "2 failed", "3 deployed"}, revisions(t, ns, "lab"))
 	require.Equal(t, []string{"configmap/lab-0"}, objects(t, ns))
 	require.Equal(t, "first", kubectl(t, "get", "configmap", "lab-0", "-n", ns, "-o", "jsonpath={.data.note}"))

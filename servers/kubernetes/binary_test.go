@@ -76,6 +76,7 @@ func TestBinaryIsSmallAndIdlesSmall(t *testing.T) {
 }
 
 func TestBinaryShakesHandsWithoutACluster(t *testing.T) {
+	t.Parallel()
 	dead := filepath.Join(t.TempDir(), "kubeconfig")
 	raw, err := os.ReadFile(kubeconfig())
 	require.NoError(t, err)
@@ -96,6 +97,7 @@ func TestBinaryShakesHandsWithoutACluster(t *testing.T) {
 // A packet filter that drops everything looks like this: connections are
 // accepted and never answered.
 func TestBinaryIsNotHeldUpByABlackHole(t *testing.T) {
+	t.Parallel()
 	hole := blackHole(t)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	config := fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: x, user: x}}]\nclusters: [{name: x, cluster: {server: 'http://%s'}}]\nusers: [{name: x, user: {}}]\n", hole)
@@ -115,6 +117,7 @@ func TestBinaryIsNotHeldUpByABlackHole(t *testing.T) {
 }
 
 func TestBinaryAnswersTwoHundredCallsAtOnce(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--kubeconfig", kubeconfig())
 	s := p.session(t)
 	var wg sync.WaitGroup
@@ -134,6 +137,7 @@ func TestBinaryAnswersTwoHundredCallsAtOnce(t *testing.T) {
 }
 
 func TestBinaryFinishesCallsInFlightOnSIGTERM(t *testing.T) {
+	t.Parallel()
 	api := slowAPI(t)
 	p := start(t, "--kubeconfig", api.kubeconfig)
 	s := p.session(t)
@@ -155,6 +159,7 @@ func TestBinaryFinishesCallsInFlightOnSIGTERM(t *testing.T) {
 }
 
 func TestBinaryEndsTheWorkOfAClientThatGoesAway(t *testing.T) {
+	t.Parallel()
 	api := slowAPI(t)
 	s := start(t, "--kubeconfig", api.kubeconfig).session(t)
 	ctx, leave := context.WithCancel(t.Context())
@@ -166,12 +171,13 @@ func TestBinaryEndsTheWorkOfAClientThatGoesAway(t *testing.T) {
 	leave()
 	select {
 	case <-api.gone:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(t, "the API server is still being asked")
 	}
 }
 
 func TestBinarySpeaksOnlyProtocolOnStdout(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(builtBinary(t), "--kubeconfig", kubeconfig(), "--log-level=debug")
 	cmd.Stdin = strings.NewReader(
 		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n" +

@@ -171,10 +171,7 @@ func requireDenied(t *testing.T, tool mcpkit.Tool, args map[string]any) {
 // live reads an object as cluster-admin, nil when it is gone.
 func live(t testing.TB, resource, ns, name string) *unstructured.Unstructured {
 	t.Helper()
-	b := admin(t)
-	kind, err := b.resolve(t.Context(), resource)
-	require.NoError(t, err)
-	obj, err := testClients(t).in(kind, ns).Get(context.WithoutCancel(t.Context()), name, metav1.GetOptions{})
+	obj, err := testClients(t).in(typeOf(t, resource), ns).Get(context.WithoutCancel(t.Context()), name, metav1.GetOptions{})
 	if err != nil {
 		require.ErrorContains(t, err, "not found")
 		return nil
@@ -199,9 +196,7 @@ func at(t testing.TB, resource, ns, name, path string) string {
 // poke merges a patch into an object as cluster-admin, behind the server's back.
 func poke(t testing.TB, resource, ns, name, patch string, sub ...string) {
 	t.Helper()
-	kind, err := admin(t).resolve(t.Context(), resource)
-	require.NoError(t, err)
-	_, err = testClients(t).in(kind, ns).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, sub...)
+	_, err := testClients(t).in(typeOf(t, resource), ns).Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, sub...)
 	require.NoError(t, err)
 }
 

@@ -34,6 +34,7 @@ var cluster = sync.OnceValue(func() *testbed.Cluster {
 func kubeconfig() string { return cluster().Kubeconfig }
 
 func TestMain(m *testing.M) {
+	testbed.MostlyWaiting()
 	code := m.Run()
 	if started != nil {
 		if err := started.Stop(); err != nil {

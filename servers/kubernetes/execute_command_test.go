@@ -81,6 +81,7 @@ func TestExecuteCommandRefusesWhatThePlanWouldHide(t *testing.T) {
 }
 
 func TestExecuteCommandPlanSaysWhatTheContainerMayReach(t *testing.T) {
+	t.Parallel()
 	pod := &corev1.Pod{Spec: corev1.PodSpec{
 		HostNetwork: true, HostPID: true,
 		Containers: []corev1.Container{{SecurityContext: &corev1.SecurityContext{Privileged: new(true)}}, {}},

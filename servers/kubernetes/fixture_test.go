@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,11 +45,28 @@ func reading(t testing.TB) *mcptest.Session {
 	return serve(t, admin(t), mcpkit.AccessRead, nil)
 }
 
+// looker is what tests look and prepare with, so that not each of their waits
+// connects, and asks for all types, anew.
+var looker = sync.OnceValue(func() *Backend {
+	return New(Config{Kubeconfig: kubeconfig(), UserAgent: "kubernetes-mcp/fixture"})
+})
+
 func testClients(t testing.TB) *clients {
 	t.Helper()
-	c, err := admin(t).open()
+	c, err := looker().open()
 	require.NoError(t, err)
 	return c
+}
+
+// typeOf finds a type that the cluster serves, be it since a moment ago.
+func typeOf(t testing.TB, name string) resourceType {
+	t.Helper()
+	kind, err := looker().resolve(context.WithoutCancel(t.Context()), name)
+	if err != nil {
+		kind, err = admin(t).resolve(context.WithoutCancel(t.Context()), name)
+	}
+	require.NoError(t, err)
+	return kind
 }
 
 // namespace makes a namespace for one test and removes it afterwards.
@@ -65,7 +83,7 @@ func namespace(t testing.TB) string {
 // namespaced types into ns.
 func apply(t testing.TB, ns, manifest string) {
 	t.Helper()
-	b, c := admin(t), testClients(t)
+	c := testClients(t)
 	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(manifest)), 4096)
 	for {
 		var o unstructured.Unstructured
@@ -79,8 +97,7 @@ func apply(t testing.TB, ns, manifest string) {
 		}
 		group := o.GroupVersionKind().Group
 		name := strings.TrimSuffix(o.GetKind()+"."+group, ".")
-		kind, err := b.resolve(t.Context(), name)
-		require.NoError(t, err)
+		kind := typeOf(t, name)
 		into := c.in(kind, "")
 		if kind.Namespaced {
 			o.SetNamespace(ns)

@@ -25,6 +25,7 @@ func foreign(t *testing.T, script string, args ...string) ([]byte, error) {
 
 // The scenarios of the official conformance suite that need no tool made for it.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--kubeconfig", kubeconfig())
 	for _, scenario := range []string{
 		"server-initialize", "ping", "tools-list", "dns-rebinding-protection", "caching",
@@ -40,11 +41,13 @@ func TestConformance(t *testing.T) {
 }
 
 func TestInspectorOverHTTP(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--kubeconfig", kubeconfig())
 	requireInspected(t, p.URL, "--transport", "http")
 }
 
 func TestInspectorOverStdio(t *testing.T) {
+	t.Parallel()
 	requireInspected(t, builtBinary(t), "--kubeconfig", kubeconfig())
 }
 

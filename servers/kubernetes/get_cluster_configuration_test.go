@@ -147,8 +147,8 @@ func TestGetClusterConfigurationRefusals(t *testing.T) {
 	requireRefused(t, nowhere, "k8s_get_cluster_configuration", nil, "unavailable: no cluster is configured")
 }
 
+// Not beside others, who would not find their priority class among so many.
 func TestGetClusterConfigurationIsCutToTheBudget(t *testing.T) {
-	t.Parallel()
 	ns := namespace(t)
 	for i := range maxFacts + 1 {
 		name := fmt.Sprintf("%s-%d-%s", ns, i, strings.Repeat("x", 200))

@@ -39,6 +39,7 @@ func firstCells(out GetResourcesOut) []string {
 }
 
 func TestGetResourcesListsAnyTypeByAnyName(t *testing.T) {
+	t.Parallel()
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {a: "1", b: "2"}}`)
 	for _, name := range []string{"configmaps", "configmap", "cm", "ConfigMap", "configmaps.v1"} {
@@ -49,6 +50,7 @@ func TestGetResourcesListsAnyTypeByAnyName(t *testing.T) {
 }
 
 func TestGetResourcesWorksWithItsOwnRules(t *testing.T) {
+	t.Parallel()
 	s := serve(t, granted(t, getResources.Rules...), mcpkit.AccessRead, nil)
 	for _, rule := range getResources.Rules {
 		for _, resource := range rule.Resources {
@@ -60,6 +62,7 @@ func TestGetResourcesWorksWithItsOwnRules(t *testing.T) {
 }
 
 func TestGetResourcesNotFoundNamesTheNearest(t *testing.T) {
+	t.Parallel()
 	s, ns := reading(t), namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}`)
 	text := requireRefused(t, s, "k8s_get_resources", map[string]any{"resource_type": "cm", "namespace": ns, "resource_name": "setings"},
@@ -69,6 +72,7 @@ func TestGetResourcesNotFoundNamesTheNearest(t *testing.T) {
 }
 
 func TestGetResourcesSaysWhenTheNamespaceDoesNotExist(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	for _, args := range []map[string]any{
 		{"resource_type": "pods"},
@@ -89,6 +93,7 @@ func TestGetResourcesSaysWhenTheNamespaceDoesNotExist(t *testing.T) {
 }
 
 func TestGetResourcesDeniedIsSaid(t *testing.T) {
+	t.Parallel()
 	s := serve(t, granted(t, readRule("", "pods")), mcpkit.AccessRead, nil)
 	for _, args := range []map[string]any{
 		{"resource_type": "secrets"},
@@ -103,6 +108,7 @@ func TestGetResourcesDeniedIsSaid(t *testing.T) {
 }
 
 func TestGetResourcesRefusesNamesThatAreNone(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	for _, args := range []map[string]any{
 		{"resource_type": "configmaps", "resource_name": "../secrets"},
@@ -124,6 +130,7 @@ func TestGetResourcesRefusesNamesThatAreNone(t *testing.T) {
 }
 
 func TestGetResourcesContinuesWhereItWasCut(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	var names []string
 	token := ""
@@ -148,6 +155,7 @@ func TestGetResourcesContinuesWhereItWasCut(t *testing.T) {
 }
 
 func TestGetResourcesRefusesForgedTokens(t *testing.T) {
+	t.Parallel()
 	s := reading(t)
 	forged := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	for _, token := range []string{"x", "AAAA", forged("null x"), forged(`{"s":-1}`), forged(`{"s":99999999999}`), forged(`{"t":5}`)} {

@@ -124,6 +124,7 @@ func brokenAPI(t testing.TB, ns, group string) {
 }
 
 func TestGetResourcesEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
 	b := unanswered(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

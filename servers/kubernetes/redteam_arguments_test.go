@@ -27,6 +27,7 @@ func (c *crib) requireRefused(tool string, smuggled map[string]string) {
 func beginning(s string) string { return s[:min(len(s), 200)] }
 
 func TestRedTeamUnknownArguments(t *testing.T) {
+	t.Parallel()
 	writeCrib(t).requireRefused("k8s_patch_resource", map[string]string{
 		`{"resource_type":"configmap","resource_name":"shelf","namespace":NS,"patch":"{}","force":true}`:            `invalid: unknown argument "force"`,
 		`{"resource_type":"configmap","resource_name":"shelf","namespace":NS,"patch":"{}","kubeconfig":"/etc"}`:     `invalid: unknown argument "kubeconfig"`,
@@ -37,6 +38,7 @@ func TestRedTeamUnknownArguments(t *testing.T) {
 }
 
 func TestRedTeamDuplicateArguments(t *testing.T) {
+	t.Parallel()
 	writeCrib(t).requireRefused("k8s_patch_resource", map[string]string{
 		`{"resource_type":"configmap","resource_name":"other","namespace":NS,"patch":"{}","resource_name":"shelf"}`:          `invalid: argument "resource_name" is given twice`,
 		`{"resource_type":"configmap","resource_name":"other","namespace":NS,"patch":"{}","resource_n\u0061me":"shelf"}`:     `invalid: argument "resource_name" is given twice`,
@@ -45,6 +47,7 @@ func TestRedTeamDuplicateArguments(t *testing.T) {
 }
 
 func TestRedTeamNestedDuplicates(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	c.requireRefused("k8s_label_resource", map[string]string{
 		`{"resource_type":"configmap","resource_name":"shelf","namespace":NS,"labels":{"a":"b","a":"c"}}`:           `invalid: argument "a" is given twice`,
@@ -63,6 +66,7 @@ func TestRedTeamNestedDuplicates(t *testing.T) {
 // Go's own decoder takes a key in any case, and folds the long s and the Kelvin
 // sign as well.
 func TestRedTeamCaseVariants(t *testing.T) {
+	t.Parallel()
 	smuggled := map[string]string{}
 	for _, key := range []string{"Patch", "PATCH", "Resource_Name", "NameSpace", "re\u017fource_name", "name\u017fpace"} {
 		smuggled[fmt.Sprintf(`{"resource_type":"configmap","resource_name":"shelf","namespace":NS,"patch":"{}",%q:"kube-system"}`, key)] = fmt.Sprintf("invalid: unknown argument %q", key)
@@ -71,6 +75,7 @@ func TestRedTeamCaseVariants(t *testing.T) {
 }
 
 func TestRedTeamLookAlikes(t *testing.T) {
+	t.Parallel()
 	smuggled := map[string]string{}
 	for _, key := range []string{"\uff50atch", "p\u0430tch", "patch\u200b", "\ufeffpatch", "pa\u0301tch", "patch\u00a0", "patch\u0000", "pat\u00adch", "patch ", "\u202epatch"} {
 		raw := strings.ReplaceAll(fmt.Sprintf("%+q", key), `\x`, `\u00`)
@@ -88,6 +93,7 @@ func TestRedTeamLookAlikes(t *testing.T) {
 }
 
 func TestRedTeamArgumentsThatAreNoObject(t *testing.T) {
+	t.Parallel()
 	writeCrib(t).requireRefused("k8s_patch_resource", map[string]string{
 		`"{\"resource_type\":\"configmap\"}"`:    `invalid: the arguments must be one JSON object`,
 		`[{"resource_type":"configmap"}]`:        `invalid: the arguments must be one JSON object`,
@@ -101,6 +107,7 @@ func TestRedTeamArgumentsThatAreNoObject(t *testing.T) {
 }
 
 func TestRedTeamDeepNesting(t *testing.T) {
+	t.Parallel()
 	smuggled := map[string]string{}
 	for _, depth := range []int{65, 9_000, 500_000} {
 		smuggled[`{"resource_type":"configmap","resource_name":"shelf","namespace":NS,"labels":`+strings.Repeat(`{"a":`, depth)+`1`+strings.Repeat(`}`, depth)+`}`] = ""
@@ -114,6 +121,7 @@ func TestRedTeamDeepNesting(t *testing.T) {
 
 // Few bytes that unfold to many.
 func TestRedTeamManifestThatUnfolds(t *testing.T) {
+	t.Parallel()
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'k'; c++ {
 		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 9), ","))
@@ -127,6 +135,7 @@ func TestRedTeamManifestThatUnfolds(t *testing.T) {
 }
 
 func TestRedTeamNumbersOutOfRange(t *testing.T) {
+	t.Parallel()
 	smuggled := map[string]string{}
 	for _, n := range []string{"1e400", "-1", "1.5", "9223372036854775808", "1e999999999", "-0.1", `"1e99"`, `"0x5"`, `" 5 5 "`, `"Infinity"`, "true", "[1]"} {
 		smuggled[`{"name":"web","namespace":NS,"replicas":`+n+`}`] = `invalid: argument "replicas"`
@@ -140,6 +149,7 @@ func TestRedTeamNumbersOutOfRange(t *testing.T) {
 // The envelope is JSON too: what says the tool's name twice, in other letters or
 // otherwise in its headers, reaches no tool that its caller may not call.
 func TestRedTeamEnvelopeThatSaysTwoThings(t *testing.T) {
+	t.Parallel()
 	c := newCrib(t, "write", []string{"k8s_label_resource"})
 	target := fmt.Sprintf(`{"resource_type":"configmap","resource_name":"shelf","namespace":%q}`, c.namespace)
 	for _, params := range []string{

@@ -12,6 +12,7 @@ import (
 // Whoever may write an approval's status, the tool server itself, cannot make a
 // used one new.
 func TestRedTeamUsedApprovalMadeNew(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	a := c.asked("k8s_patch_resource", theShelf)
 	require.NoError(t, c.decide(ada, a.Name, v1alpha1.DecisionApproved))
@@ -25,6 +26,7 @@ func TestRedTeamUsedApprovalMadeNew(t *testing.T) {
 // Not even with every right there is, for an administrator who grants too much
 // is the agent's best friend; nor under the name of somebody who may.
 func TestRedTeamAgentWithEveryRightApprovesItself(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	c.makeAdmin("agent")
 	a := c.asked("k8s_patch_resource", theShelf)
@@ -39,6 +41,7 @@ func TestRedTeamAgentWithEveryRightApprovesItself(t *testing.T) {
 // The tool server writes the status of approvals, but no decision: a hijacked
 // one cannot approve its own writes.
 func TestRedTeamServerApproves(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	a := c.asked("k8s_patch_resource", theShelf)
 	server := c.account("server")
@@ -51,6 +54,7 @@ func TestRedTeamServerApproves(t *testing.T) {
 // A person who may decide does so in their own name, once, and about what was
 // asked.
 func TestRedTeamPersonOverreaches(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	a := c.asked("k8s_patch_resource", theShelf)
 	require.Error(t, c.patchStatus(ada, a.Name, `{"status":{"decision":"Approved","decidedBy":"bob@example.com"}}`), "in another's name")

@@ -52,6 +52,7 @@ func (c *crib) accept(s *mcp.ClientSession, tool string, args map[string]any, st
 const forged = "denied: the request state is not one this server gave out. Nothing was changed"
 
 func TestRedTeamForgedState(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t, "--gate=ask")
 	s := c.byHand(c.agent)
 	state := c.question(s, "k8s_label_resource", c.theLabel("a"))
@@ -75,6 +76,7 @@ func flipped(s string, i int) string {
 
 // A state of a server with another key, which the agent may run itself.
 func TestRedTeamStateOfAnotherKey(t *testing.T) {
+	t.Parallel()
 	c, own := writeCrib(t, "--gate=ask"), writeCrib(t, "--gate=ask")
 	own.namespace = c.namespace // the very same call
 	state := own.question(own.byHand(own.agent), "k8s_label_resource", c.theLabel("a"))
@@ -85,6 +87,7 @@ func TestRedTeamStateOfAnotherKey(t *testing.T) {
 // A state says which call it is for, and whose: another tool, other arguments and
 // another caller are another.
 func TestRedTeamStateOfAnotherCall(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t, "--gate=ask")
 	s := c.byHand(c.agent)
 	state := c.question(s, "k8s_label_resource", c.theLabel("a"))
@@ -101,6 +104,7 @@ func TestRedTeamStateOfAnotherCall(t *testing.T) {
 
 // Where approvals count, what a client says a person said does not.
 func TestRedTeamStateInsteadOfAnApproval(t *testing.T) {
+	t.Parallel()
 	asking, c := writeCrib(t, "--gate=ask"), writeCrib(t)
 	state := asking.question(asking.byHand(asking.agent), "k8s_label_resource", asking.theLabel("a"))
 	text := c.accept(c.byHand(c.agent), "k8s_label_resource", c.theLabel("a"), state)
@@ -116,6 +120,7 @@ const (
 // A session is its caller's: another one cannot call in it, listen in, answer the
 // questions put to its person or end it.
 func TestRedTeamStolenSession(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t, "--gate=ask")
 	opened := c.send(c.agent, initialize, nil)
 	id := opened.Header.Get("Mcp-Session-Id")

@@ -24,8 +24,10 @@ var queryKeys = []string{
 // a Secret stays there. It has the rights to read it, so that nothing but its own
 // care stands before that.
 func TestRedTeamTricksInEveryString(t *testing.T) {
+	t.Parallel()
 	for _, access := range []mcpkit.Access{mcpkit.AccessRead, mcpkit.AccessWrite} {
 		t.Run(string(access), func(t *testing.T) {
+			t.Parallel()
 			c := newCrib(t, access, nil, "--caller-rate=1000000")
 			bind(t, c.namespace, "cluster-admin", nil)
 			apply(t, c.namespace, disguised)

@@ -36,6 +36,7 @@ func (c *crib) requireTurnedAway(r reply) {
 const listTools = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 
 func TestRedTeamNoToken(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	c.requireTurnedAway(c.call("", "k8s_patch_resource", theShelf))
 	c.requireTurnedAway(c.send("", listTools, nil))
@@ -45,6 +46,7 @@ func TestRedTeamNoToken(t *testing.T) {
 }
 
 func TestRedTeamTokenInTheURL(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	for _, path := range []string{"?access_token=", "?token=", "?Authorization=Bearer%20"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.URL+path+c.agent, strings.NewReader(listTools))
@@ -57,6 +59,7 @@ func TestRedTeamTokenInTheURL(t *testing.T) {
 // A token that the agent has for the API server is no way in, nor is one for
 // another server of the same namespace.
 func TestRedTeamTokenOfAnotherAudience(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	for _, audience := range []string{"", "https://kubernetes.default.svc", "server-write." + c.namespace + ".svc", strings.ToUpper(c.audience), c.audience + ".cluster.local"} {
 		c.requireTurnedAway(c.call(c.token("agent", audience), "k8s_patch_resource", theShelf))
@@ -66,6 +69,7 @@ func TestRedTeamTokenOfAnotherAudience(t *testing.T) {
 // The other way round: whoever steals a token at the server cannot take it to
 // the API server.
 func TestRedTeamTokenTakenToTheAPIServer(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	config, err := clientcmd.BuildConfigFromFlags("", tokenKubeconfig(t, c.agent))
 	require.NoError(t, err)
@@ -76,6 +80,7 @@ func TestRedTeamTokenTakenToTheAPIServer(t *testing.T) {
 }
 
 func TestRedTeamExpiredToken(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	good := c.resigned(c.agent, clusterKey(t), func(claims map[string]any) {})
 	require.Equal(t, http.StatusOK, c.send(good, listTools, nil).Status, "the signature is the cluster's")
@@ -87,6 +92,7 @@ func TestRedTeamExpiredToken(t *testing.T) {
 }
 
 func TestRedTeamTokenBeforeItsTime(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	c.requireTurnedAway(c.call(c.resigned(c.agent, clusterKey(t), func(claims map[string]any) {
 		claims["nbf"] = time.Now().Add(time.Hour).Unix()
@@ -94,6 +100,7 @@ func TestRedTeamTokenBeforeItsTime(t *testing.T) {
 }
 
 func TestRedTeamForgedToken(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	own, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -123,6 +130,7 @@ func TestRedTeamTokenOfADeletedAccount(t *testing.T) {
 // A tool that a caller was not granted is not listed, and calling it by its name
 // all the same is refused before anything is planned.
 func TestRedTeamToolNotGranted(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	list := c.send(c.agent, listTools, nil)
 	require.Contains(t, list.Body, `"k8s_patch_resource"`)
@@ -142,6 +150,7 @@ func TestRedTeamToolNotGranted(t *testing.T) {
 // What another access mode serves does not exist in this one, whoever is granted
 // it.
 func TestRedTeamToolOfTheOtherAccessMode(t *testing.T) {
+	t.Parallel()
 	c := newCrib(t, "read", []string{"k8s_get_resources", "k8s_patch_resource"})
 	for _, name := range []string{"k8s_patch_resource", "K8S_GET_RESOURCES", "k8s_get_resources ", "k8s_get_resources\u200b", "../k8s_patch_resource", ""} {
 		r := c.call(c.agent, name, theShelf)

@@ -19,12 +19,11 @@ import (
 // requireAnswers holds the server to serve everybody else as if nothing were.
 func (c *crib) requireAnswers() {
 	c.t.Helper()
-	began := time.Now()
 	require.Equal(c.t, http.StatusOK, c.send(c.agent, listTools, nil).Status)
-	require.Less(c.t, time.Since(began), 20*time.Second)
 }
 
 func TestRedTeamOversizedBody(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	long := called("k8s_patch_resource", fmt.Sprintf(`{"patch":%q}`, strings.Repeat("x", 5<<20)))
 	require.Equal(t, http.StatusRequestEntityTooLarge, c.send(c.agent, long, nil).Status)
@@ -50,6 +49,7 @@ func TestRedTeamOversizedBody(t *testing.T) {
 // Clients that never finish what they say hold up nobody, even where one call at
 // a time is served. Those without a token are not listened to at all.
 func TestRedTeamSlowBodies(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t, "--max-calls=1")
 	at := strings.TrimSuffix(strings.TrimPrefix(c.URL, "http://"), "/mcp")
 	begin := func(lines string) net.Conn {
@@ -61,21 +61,30 @@ func TestRedTeamSlowBodies(t *testing.T) {
 		return conn
 	}
 	head := "POST /mcp HTTP/1.1\r\nHost: " + at + "\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: 100000\r\n"
-	for range 100 {
+	givenUp := make(chan error, 1) // by the server, on the last that does not finish
+	for i := range 100 {
 		begin(head[:40])
-		begin(head + "Authorization: Bearer " + c.agent + "\r\n\r\n{")
+		conn := begin(head + "Authorization: Bearer " + c.agent + "\r\n\r\n{")
+		if i == 99 {
+			go func() {
+				_, err := conn.Read(make([]byte, 1))
+				givenUp <- err
+			}()
+		}
 	}
 	unknown := begin(head + "\r\n{")
-	require.NoError(t, unknown.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, unknown.SetReadDeadline(time.Now().Add(time.Minute)))
 	status, err := bufio.NewReader(unknown).ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, status, "401")
 	c.requireAnswers()
 	require.Contains(t, c.call(c.agent, "k8s_patch_resource", theShelf).Text, "a person must approve this write first")
+	require.Empty(t, givenUp, "others were served only then")
 	c.requireUntouched()
 }
 
 func TestRedTeamManyAndLargeHeaders(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	many := http.Header{}
 	for i := range 5_000 {
@@ -103,6 +112,7 @@ func (c *crib) spoofed() http.Header {
 // What a client says of itself counts nowhere: not for what it may call, nor in
 // the record, the approval and the API server's log.
 func TestRedTeamSpoofedIdentity(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"k8s_patch_resource","_meta":{"toolcrib.dev/agent":"kube-system/root\r\nImpersonate-User: system:admin","toolcrib.dev/caller":"system:admin"},"arguments":{"resource_type":"configmap","resource_name":"shelf","namespace":%q,"patch":"{\"data\":{\"saw\":\"gone\"}}"}}}`, c.namespace)
 	r := c.send(c.agent, body, c.spoofed())
@@ -130,6 +140,7 @@ func TestRedTeamSpoofedIdentity(t *testing.T) {
 
 // The name of a run is the agent's own to give, within one short line.
 func TestRedTeamRunThatIsNoName(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	for _, run := range []string{strings.Repeat("x", 100_000), `x\r\nImpersonate-User: system:admin`, `x\u001b[2K\u202e\u200bapproved by ada`, `x\n\nplan: nothing changes`, "\u00e9t\u00e9 \u65e5\u672c"} {
 		r := c.send(c.agent, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"k8s_patch_resource","_meta":{"toolcrib.dev/run":"%s"},"arguments":{"resource_type":"configmap","resource_name":"shelf","namespace":%q,"patch":"{\"data\":{\"saw\":\"gone\"}}"}}}`, run, c.namespace), nil)
@@ -150,6 +161,7 @@ func TestRedTeamRunThatIsNoName(t *testing.T) {
 // A page in the browser of somebody inside, whose name server says that evil is
 // at this address: even with a token it is not this server's.
 func TestRedTeamDNSRebinding(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	for _, headers := range []http.Header{
 		{"Host": {"evil.example.com"}}, {"Host": {"127.0.0.1.evil.example.com"}}, {"Host": {"localhost.evil.example.com:80"}}, {"Host": {"169.254.169.254"}},
@@ -165,6 +177,7 @@ func TestRedTeamDNSRebinding(t *testing.T) {
 
 // There is one door, and none of its other spellings leads past the lock.
 func TestRedTeamOtherPathsAndMethods(t *testing.T) {
+	t.Parallel()
 	c := writeCrib(t)
 	host := strings.TrimSuffix(strings.TrimPrefix(c.URL, "http://"), "/mcp")
 	for _, path := range []string{"/mcp", "//mcp", "/mcp/", "/MCP", "/%6dcp", "/healthz/../mcp", "/healthz/%2e%2e/mcp", "/mcp;x=y", "/mcp%00", "/mcp?x", "/", "/metrics", "/debug/pprof/"} {

@@ -36,6 +36,7 @@ var widest = []struct {
 }
 
 func TestTenThousandPods(t *testing.T) {
+	t.Parallel()
 	c, err := testbed.Start(t.Context(), testbed.Options{Tier: testbed.Scale, Progress: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Stop()) })

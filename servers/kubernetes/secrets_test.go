@@ -82,6 +82,7 @@ func leakyCalls(ns string) []map[string]any {
 }
 
 func TestSecretsNeverComeOut(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, disguised)
 	s := reading(t)
@@ -103,6 +104,7 @@ func TestSecretsNeverComeOut(t *testing.T) {
 }
 
 func TestTheSameSecretHasTheSameFingerprint(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, disguised)
 	s := reading(t)
@@ -116,6 +118,7 @@ func TestTheSameSecretHasTheSameFingerprint(t *testing.T) {
 }
 
 func TestExpiredTokenIsSaid(t *testing.T) {
+	t.Parallel()
 	s := serve(t, New(Config{Kubeconfig: tokenKubeconfig(t, plantedToken), UserAgent: "kubernetes-mcp/test"}), mcpkit.AccessRead, nil)
 	a := s.Call("k8s_get_resources", map[string]any{"resource_type": "pods"})
 	require.True(t, a.IsError)

@@ -16,6 +16,7 @@ func TestContract(t *testing.T) {
 
 // Kubectl auth can-i, the list of tools and the server agree on every tool.
 func TestTheClusterSaysWhoMayCall(t *testing.T) {
+	t.Parallel()
 	c, err := testbed.Start(t.Context(), testbed.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Stop()) })
