@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,13 +18,13 @@ const (
 	deniedFor  = 2 * time.Second
 )
 
-// Authorize implements [mcpkit.Authorizer] by SubjectAccessReview: verb call on
-// tools.toolcrib.dev, in the server's namespace, as kubectl auth can-i asks.
-func (l *Locks) Authorize(ctx context.Context, caller mcpkit.Caller, tool string) (bool, error) {
+// Authorize implements [mcpkit.Authorizer] by SubjectAccessReview, as kubectl
+// auth can-i asks.
+func (l *Locks) Authorize(ctx context.Context, caller mcpkit.Caller, right mcpkit.Right) (bool, error) {
 	spec := authorizationv1.SubjectAccessReviewSpec{
 		User: caller.Name, UID: caller.UID, Groups: caller.Groups, Extra: extra[authorizationv1.ExtraValue](caller.Extra),
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: l.namespace, Verb: "call", Group: "toolcrib.dev", Resource: "tools", Name: tool,
+			Namespace: cmp.Or(right.Namespace, l.namespace), Verb: right.Verb, Group: right.Group, Resource: right.Resource, Name: right.Name,
 		},
 	}
 	key, err := json.Marshal(spec)
@@ -31,29 +32,29 @@ func (l *Locks) Authorize(ctx context.Context, caller mcpkit.Caller, tool string
 		return false, fmt.Errorf("encode the review of %s: %w", caller.Name, err)
 	}
 	return l.rights.get(ctx, digest(key), func(ctx context.Context) (bool, time.Duration, error) {
-		return l.reviewAccess(ctx, spec)
+		return l.reviewAccess(ctx, spec, right)
 	})
 }
 
-func (l *Locks) reviewAccess(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, time.Duration, error) {
+func (l *Locks) reviewAccess(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec, right mcpkit.Right) (bool, time.Duration, error) {
 	review := authorizationv1.SubjectAccessReview{Spec: spec}
 	if err := l.authorization.Post().Resource("subjectaccessreviews").Body(&review).Do(ctx).Into(&review); err != nil {
-		return false, 0, unavailable(err, "find out what "+spec.User+" may call")
+		return false, 0, unavailable(err, "find out what "+spec.User+" may do")
 	}
 	if !review.Status.Allowed || review.Status.Denied {
-		l.logReasons(spec, review.Status)
+		l.logReasons(spec.User, right, review.Status)
 		return false, deniedFor, nil
 	}
 	return true, allowedFor, nil
 }
 
 // logReasons writes down why a caller was refused where that is more than that
-// nobody has granted it the tool: a role that is gone, an authorizer's own words.
-func (l *Locks) logReasons(spec authorizationv1.SubjectAccessReviewSpec, found authorizationv1.SubjectAccessReviewStatus) {
+// nobody has granted it the right: a role that is gone, an authorizer's own words.
+func (l *Locks) logReasons(caller string, right mcpkit.Right, found authorizationv1.SubjectAccessReviewStatus) {
 	if found.Reason == "" && found.EvaluationError == "" {
 		return
 	}
 	l.asides.Do(func() {
-		l.cfg.Logger.Warn("the cluster says why a caller is refused", "caller", spec.User, "tool", spec.ResourceAttributes.Name, "reason", found.Reason, "error", found.EvaluationError)
+		l.cfg.Logger.Warn("the cluster says why a caller is refused", "caller", caller, "right", right.String(), "reason", found.Reason, "error", found.EvaluationError)
 	})
 }

@@ -34,7 +34,7 @@ type Locks struct {
 	*cluster
 	clock   cache.Clock
 	callers *answers[mcpkit.Caller] // by token
-	rights  *answers[bool]          // by caller and tool
+	rights  *answers[bool]          // by caller and right
 	asides  rate.Sometimes          // of what the API server says besides
 }
 

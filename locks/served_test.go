@@ -151,7 +151,7 @@ func TestRightsThatCannotBeFoundOut(t *testing.T) {
 	l, _ := openAs(t, halfServer(t), "half")
 	token := granted(t, "half")
 	shelf := serve(t, l, mcpkit.Options{})
-	const text = `unavailable: cannot find out what system:serviceaccount:agents:half may call: the cluster does not let this server: subjectaccessreviews.authorization.k8s.io is forbidden`
+	const text = `unavailable: cannot find out what system:serviceaccount:agents:half may do: the cluster does not let this server: subjectaccessreviews.authorization.k8s.io is forbidden`
 	for _, version := range versions {
 		s := shelf.attach(t, token, version, nil)
 		_, err := s.ListTools(t.Context(), nil)

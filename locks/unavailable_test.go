@@ -53,9 +53,9 @@ func TestAnAPIServerThatIsGone(t *testing.T) {
 	_, err := l.Authenticate(t.Context(), "a token")
 	require.Equal(t, mcpkit.Unavailable, refusal(t, err).Kind)
 	require.Equal(t, "cannot find out who calls: the API server cannot be reached (connect: connection refused); try again in a few seconds", refusal(t, err).Text)
-	ok, err := l.Authorize(t.Context(), mcpkit.Caller{Name: "eve"}, "shelf_get_item")
+	ok, err := l.Authorize(t.Context(), mcpkit.Caller{Name: "eve"}, calling("shelf_get_item"))
 	require.False(t, ok)
-	require.Contains(t, refusal(t, err).Text, "cannot find out what eve may call: the API server cannot be reached")
+	require.Contains(t, refusal(t, err).Text, "cannot find out what eve may do: the API server cannot be reached")
 }
 
 func TestAnAPIServerThatIsSilent(t *testing.T) {
@@ -119,7 +119,7 @@ func TestAServerThatMayNotAsk(t *testing.T) {
 	require.Equal(t, `cannot find out who calls: the cluster does not let this server: tokenreviews.authentication.k8s.io is forbidden: `+
 		`User "system:serviceaccount:tools:no-delegate" cannot create resource "tokenreviews" in API group "authentication.k8s.io" at the cluster scope; `+
 		`bind its ServiceAccount to the ClusterRole system:auth-delegator`, refusal(t, err).Text)
-	_, err = l.Authorize(t.Context(), mcpkit.Caller{Name: "eve"}, "shelf_get_item")
+	_, err = l.Authorize(t.Context(), mcpkit.Caller{Name: "eve"}, calling("shelf_get_item"))
 	require.Contains(t, refusal(t, err).Text, `cannot create resource "subjectaccessreviews"`)
 }
 

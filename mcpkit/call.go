@@ -29,7 +29,7 @@ type Call struct {
 	argsHash string   // of the call, for an approval
 	planHash string   // of the plan as it was made
 	verdict  string   // of the gate
-	approval string   // name of the one that the write used up
+	approval Approval // that the gate found or asked for, if any
 
 	out    any
 	err    error
@@ -50,6 +50,10 @@ const (
 	MetaRun   = "toolcrib.dev/run"
 	MetaCall  = "toolcrib.dev/call"
 )
+
+// MetaApproval is the key of an answer's _meta that holds the Approval which a
+// write was refused for or has used up in vain, as an [ApprovalNote].
+const MetaApproval = "toolcrib.dev/approval"
 
 // nameBytes bounds what an agent says of itself.
 const nameBytes = 253

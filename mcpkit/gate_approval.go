@@ -73,6 +73,20 @@ type Approval struct {
 	Fate    ApprovalFate
 }
 
+// ApprovalNote is what an answer says of an Approval to the program that called:
+// it may wait for the decision and call again.
+type ApprovalNote struct {
+	Name    string        `json:"name"` // NAMESPACE/NAME of the object
+	State   ApprovalState `json:"state"`
+	Expires string        `json:"expires"` // RFC 3339
+	Command string        `json:"command"` // by which a person approves
+}
+
+// note is a for the answer's _meta.
+func (a Approval) note() ApprovalNote {
+	return ApprovalNote{Name: a.Name, State: a.State, Expires: a.until(), Command: a.Command}
+}
+
 // Approvals is where the decisions of people about writes are kept, where every
 // replica finds them.
 type Approvals interface {
@@ -102,10 +116,9 @@ func (g *gate) consume(ctx context.Context, c *Call) error {
 		return err
 	}
 	a.DecidedBy, a.Reason = oneLine(clean(a.DecidedBy), nameBytes), oneLine(clean(a.Reason), reasonBytes)
-	c.verdict = a.verdict()
+	c.verdict, c.approval = a.verdict(), a
 	switch a.State {
 	case ApprovalConsumed:
-		c.approval = a.Name
 		return nil
 	case ApprovalTaken:
 		return Errorf(Conflict, "another call used approval %s at this moment, so this one changed nothing. See what that call did before you call again", a.Name)

@@ -45,6 +45,21 @@ func waitingApproval() mcpkit.Approval {
 
 const howToGoOn = "\nUntil 2026-11-21T11:00:00Z approval tools/shelf-label-item-1f2e3d4c-1 waits for somebody who may decide to run:\nkubectl approve it\nThey should read its spec.plan first, not a retelling. Once it is approved, call again with the same arguments; calling before changes nothing. What would change: " + planText
 
+func noteOf(state mcpkit.ApprovalState) string {
+	return `{"name":"tools/shelf-label-item-1f2e3d4c-1","state":"` + string(state) + `","expires":"2026-11-21T11:00:00Z","command":"kubectl approve it"}`
+}
+
+// The budget of an answer holds for what it tells a program too.
+func TestTheNoteOnAnApprovalCounts(t *testing.T) {
+	b, a := newShelf(), &told{answer: waitingApproval()}
+	a.answer.Command += strings.Repeat(" now", 100)
+	s := gated(t, b, "", mcpkit.Options{Gate: mcpkit.GateApproval, Approvals: a, MaxResultBytes: 1 << 10}, nil)
+	answer := s.Call("shelf_label_item", map[string]any{"name": "saw", "label": strings.Repeat("x", 2000)})
+	require.Contains(t, string(answer.Note), "now now")
+	require.Contains(t, answer.Text, "denied: a person must approve this write first.")
+	require.LessOrEqual(t, answer.Bytes, 1<<10)
+}
+
 func TestWhatAModelIsToldOfApprovals(t *testing.T) {
 	for name, c := range map[string]struct {
 		change              func(*mcpkit.Approval)
@@ -81,10 +96,17 @@ func TestWhatAModelIsToldOfApprovals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, a, record := newShelf(), &told{answer: waitingApproval()}, &lines{}
 			c.change(&a.answer)
-			require.Equal(t, c.text, approving(t, b, a, record).Call("shelf_label_item", relabel).Text)
+			answer := approving(t, b, a, record).Call("shelf_label_item", relabel)
+			require.Equal(t, c.text, answer.Text)
 			require.Equal(t, c.writes, b.writes)
 			e := entriesOf(t, record)[0]
 			require.Equal(t, []any{c.verdict, c.gate}, []any{e["verdict"], e["gate"]})
+			if !answer.IsError {
+				require.Empty(t, answer.Note)
+				return
+			}
+			require.JSONEq(t, noteOf(a.answer.State), string(answer.Note))
+			require.EqualValues(t, answer.Bytes, e["bytes"])
 		})
 	}
 }
@@ -104,8 +126,9 @@ func TestAWriteThatFailsHasUsedItsApproval(t *testing.T) {
 	b.broken = mcpkit.Errorf(mcpkit.Conflict, "the saw is in use")
 	a := &told{answer: waitingApproval()}
 	a.answer.State, a.answer.DecidedBy = mcpkit.ApprovalConsumed, "ada"
-	require.Equal(t, "conflict: the saw is in use\nApproval tools/shelf-label-item-1f2e3d4c-1 is used up; to try again, a person must approve again",
-		approving(t, b, a, record).Call("shelf_label_item", relabel).Text)
+	answer := approving(t, b, a, record).Call("shelf_label_item", relabel)
+	require.Equal(t, "conflict: the saw is in use\nApproval tools/shelf-label-item-1f2e3d4c-1 is used up; to try again, a person must approve again", answer.Text)
+	require.JSONEq(t, noteOf(mcpkit.ApprovalConsumed), string(answer.Note))
 	e := entriesOf(t, record)[0]
 	require.Equal(t, []any{"conflict", "consumed tools/shelf-label-item-1f2e3d4c-1 by ada"}, []any{e["verdict"], e["gate"]})
 }

@@ -44,11 +44,38 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (Caller, error)
 }
 
-// Authorizer knows who may call which tool.
+// Right is something that a caller may be granted, in the words of RBAC.
+type Right struct {
+	Verb      string
+	Group     string
+	Resource  string
+	Namespace string // the server's own if empty
+	Name      string // of the object; it is about all of them if empty
+}
+
+// String is the right as kubectl auth can-i asks for it, but for its namespace.
+func (r Right) String() string {
+	text := r.Verb + " " + r.Resource
+	if r.Group != "" {
+		text += "." + r.Group
+	}
+	if r.Name != "" {
+		text += "/" + r.Name
+	}
+	return text
+}
+
+// toolRight is what a caller is granted of a tool, or of all tools if name is
+// empty.
+func toolRight(verb, name string) Right {
+	return Right{Verb: verb, Group: "toolcrib.dev", Resource: "tools", Name: name}
+}
+
+// Authorizer knows who may do what.
 type Authorizer interface {
-	// Authorize reports whether the caller may call the tool. The error is
-	// the context's, or an *Error of kind Unavailable.
-	Authorize(ctx context.Context, caller Caller, tool string) (bool, error)
+	// Authorize reports whether the caller has the right. The error is the
+	// context's, or an *Error of kind Unavailable.
+	Authorize(ctx context.Context, caller Caller, right Right) (bool, error)
 }
 
 // Locks is the cluster's say on callers and on writes. Package locks is the
@@ -104,7 +131,7 @@ func (s *Server) authorize(ctx context.Context, c *Call) error {
 	if s.Authorizer == nil {
 		return nil
 	}
-	ok, err := s.Authorizer.Authorize(ctx, c.Caller, c.tool.Name)
+	ok, err := s.Authorizer.Authorize(ctx, c.Caller, toolRight("call", c.tool.Name))
 	if err != nil {
 		s.logCause("a caller's rights cannot be found out", err)
 		return err
@@ -132,7 +159,8 @@ func (s *Server) cacheable(_ context.Context, _ mcp.Request, c *mcp.Cacheable) {
 	}
 }
 
-// listAllowed leaves out of tools/list what its reader may not call.
+// listAllowed leaves out of tools/list what its reader may not call, unless it
+// may list them all: who looks after agents sees what they could be granted.
 func (s *Server) listAllowed(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 		result, err := next(ctx, method, req)
@@ -165,11 +193,14 @@ func (s *Server) keepAllowed(ctx context.Context, extra *mcp.RequestExtra, list 
 	if err := s.shares.pace(caller.Name, s.Now()); err != nil || s.Authorizer == nil {
 		return err
 	}
+	if all, err := s.Authorizer.Authorize(ctx, caller, toolRight("list", "")); err != nil || all {
+		return err
+	}
 	allowed := make([]bool, len(list.Tools))
 	var steps []func(context.Context) error
 	for i, t := range list.Tools {
 		steps = append(steps, func(ctx context.Context) (err error) {
-			allowed[i], err = s.Authorizer.Authorize(ctx, caller, t.Name)
+			allowed[i], err = s.Authorizer.Authorize(ctx, caller, toolRight("call", t.Name))
 			return err
 		})
 	}

@@ -16,7 +16,7 @@ type register struct {
 	callers []string
 }
 
-func (r register) Authorize(_ context.Context, c mcpkit.Caller, _ string) (bool, error) {
+func (r register) Authorize(_ context.Context, c mcpkit.Caller, _ mcpkit.Right) (bool, error) {
 	for _, name := range r.callers {
 		if name == c.Name {
 			return true, nil

@@ -225,7 +225,7 @@ func guarded(do func() error) (err error) {
 
 // answerBytes is what a result costs its reader.
 func answerBytes(r *mcp.CallToolResult) int {
-	n := 0
+	n := metaBytes(r)
 	for _, c := range r.Content {
 		if text, ok := c.(*mcp.TextContent); ok {
 			n += len(text.Text)
@@ -235,6 +235,14 @@ func answerBytes(r *mcp.CallToolResult) int {
 		n += len(raw)
 	}
 	return n
+}
+
+// metaBytes is what a result's _meta takes of that.
+func metaBytes(r *mcp.CallToolResult) int {
+	if r.Meta == nil {
+		return 0
+	}
+	return len(mustJSON(r.Meta))
 }
 
 // begin bounds the call in time and ties it to the client's connection.
@@ -282,7 +290,7 @@ func (s *Server) open(ctx context.Context, c *Call) error {
 	if err := s.gate.decide(ctx, c); err != nil {
 		return err
 	}
-	if c.approval != "" { // should the process end in the write, this tells which it was
+	if c.approval.State == ApprovalConsumed { // should the process end in the write, this tells which it was
 		s.Logger.Info("write begins", "id", c.ID, "tool", c.tool.Name, "gate", c.verdict)
 	}
 	return nil
@@ -323,13 +331,17 @@ func (s *Server) finish(c *Call) error {
 // an internal error goes to the log, under the id the answer gives.
 func (s *Server) refuse(c *Call) {
 	kind, text := explain(c.err, c.tool.Name, c.ID)
-	if c.approval != "" {
-		text += fmt.Sprintf("\nApproval %s is used up; to try again, a person must approve again", c.approval)
+	if c.approval.State == ApprovalConsumed {
+		text += fmt.Sprintf("\nApproval %s is used up; to try again, a person must approve again", c.approval.Name)
 	}
-	text, c.cut = cutText(s.redactor.Text(text), s.MaxResultBytes)
+	c.result = &mcp.CallToolResult{IsError: true}
+	if c.approval.Name != "" {
+		c.result.Meta = mcp.Meta{MetaApproval: c.approval.note()}
+	}
+	text, c.cut = cutText(s.redactor.Text(text), max(0, s.MaxResultBytes-metaBytes(c.result)))
+	c.result.Content = []mcp.Content{&mcp.TextContent{Text: text}}
 	c.kind = kind
 	if kind == internal {
 		s.Logger.Error("call failed", "id", c.ID, "tool", c.tool.Name, "error", s.redactor.Text(c.err.Error()))
 	}
-	c.result = &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: text}}}
 }

@@ -34,6 +34,7 @@ const toolsType = "../../charts/locks/manifests/toolcrib.dev_tools.yaml"
 type caller struct {
 	namespace, name string
 	may             []string // call, of the server's tools
+	lists           bool     // all of them, whatever it may call
 	token           string
 }
 
@@ -45,7 +46,8 @@ type agreement struct {
 }
 
 // Agree requires that a server with the tools lists and lets through, for each
-// of several callers, exactly what kubectl auth can-i says of them.
+// of several callers, exactly what kubectl auth can-i says of them: what it may
+// call, or all for a caller that may list.
 func Agree(t *testing.T, c *testbed.Cluster, ts *mcpkit.Toolset) {
 	t.Helper()
 	a := &agreement{cluster: c, tools: names(t, ts)}
@@ -62,7 +64,11 @@ func Agree(t *testing.T, c *testbed.Cluster, ts *mcpkit.Toolset) {
 		for _, tool := range list.Tools {
 			listed = append(listed, tool.Name)
 		}
-		require.Equal(t, may, listed, "tools/list, for %s", who.name)
+		want := may
+		if who.lists {
+			want = a.tools
+		}
+		require.Equal(t, want, listed, "tools/list, for %s", who.name)
 		for _, tool := range a.tools {
 			require.Equal(t, slices.Contains(may, tool), letsThrough(t, s, tool), "a call of %s by %s", tool, who.name)
 		}
@@ -109,6 +115,7 @@ func (a *agreement) grant(t *testing.T) {
 	}
 	a.callers = []*caller{
 		{namespace: "agree-agents", name: "nothing", may: []string{}},
+		{namespace: "agree-agents", name: "lister", may: []string{}, lists: true},
 		{namespace: "agree-agents", name: "some", may: some},
 		{namespace: "agree-agents", name: "all", may: a.tools},
 		{namespace: "agree-agents", name: "elsewhere", may: []string{}},
@@ -127,14 +134,16 @@ func (a *agreement) grant(t *testing.T) {
 	require.NoError(t, a.cluster.Apply(t.Context(), []byte(
 		"{apiVersion: v1, kind: Namespace, metadata: {name: agree}}\n---\n"+
 			"{apiVersion: v1, kind: Namespace, metadata: {name: agree-elsewhere}}\n"+
-			role(namespace, "some", some, "{kind: ServiceAccount, name: some, namespace: agree-agents}")+
-			role(namespace, "all", nil, "{kind: ServiceAccount, name: all, namespace: agree-agents}")+
-			role("agree-elsewhere", "elsewhere", nil, "{kind: ServiceAccount, name: elsewhere, namespace: agree-agents}")+
-			role(namespace, "member", nil, "{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:serviceaccounts:agree-group'}"))))
+			role(namespace, "call", "some", some, "{kind: ServiceAccount, name: some, namespace: agree-agents}")+
+			role(namespace, "call", "all", nil, "{kind: ServiceAccount, name: all, namespace: agree-agents}")+
+			role("agree-elsewhere", "call", "elsewhere", nil, "{kind: ServiceAccount, name: elsewhere, namespace: agree-agents}")+
+			role(namespace, "list", "lister", nil, "{kind: ServiceAccount, name: lister, namespace: agree-agents}")+
+			role(namespace, "call", "member", nil, "{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:serviceaccounts:agree-group'}"))))
 }
 
-// role grants the tools, or every one of the namespace if there are none.
-func role(namespace, name string, tools []string, subject string) string {
+// role grants the verb on the tools, or on every one of the namespace if there
+// are none.
+func role(namespace, verb, name string, tools []string, subject string) string {
 	only := ""
 	if len(tools) > 0 {
 		only = ", resourceNames: [" + strings.Join(tools, ", ") + "]"
@@ -143,14 +152,14 @@ func role(namespace, name string, tools []string, subject string) string {
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: %[2]s, namespace: %[1]s}
-rules: [{apiGroups: [toolcrib.dev], resources: [tools], verbs: [call]%[3]s}]
+rules: [{apiGroups: [toolcrib.dev], resources: [tools], verbs: [%[5]s]%[3]s}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: %[2]s, namespace: %[1]s}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}
 subjects: [%[4]s]
-`, namespace, name, only, subject)
+`, namespace, name, only, subject, verb)
 }
 
 // serve serves the tools over HTTP behind the cluster's locks.
@@ -233,25 +242,33 @@ func (a *agreement) list(t *testing.T, who *caller) []string {
 	return may
 }
 
-// askEach asks kubectl about two neighbouring tools for each of the callers, in
-// the words of the documentation: each takes a process.
+// askEach asks kubectl about two neighbouring tools and about the list for each
+// of the callers, in the words of the documentation: each takes a process.
 func (a *agreement) askEach(t *testing.T) {
 	t.Helper()
 	var steps []func(context.Context) error
 	for i, who := range a.callers {
 		for _, tool := range []string{a.tools[i%len(a.tools)], a.tools[(i+1)%len(a.tools)]} {
 			steps = append(steps, func(ctx context.Context) error {
-				out, err := a.cluster.Kubectl(ctx, append([]string{"auth", "can-i", "call", "tools.toolcrib.dev/" + tool}, who.as()...)...)
-				want := "no"
-				if slices.Contains(who.may, tool) {
-					want = "yes"
-				}
-				if got := strings.TrimSpace(string(out)); got != want {
-					return fmt.Errorf("kubectl auth can-i call tools.toolcrib.dev/%s for %s says %q (%w), not %q", tool, who.name, got, err, want)
-				}
-				return nil
+				return a.ask(ctx, who, slices.Contains(who.may, tool), "call", "tools.toolcrib.dev/"+tool)
 			})
 		}
+		steps = append(steps, func(ctx context.Context) error {
+			return a.ask(ctx, who, who.lists, "list", "tools.toolcrib.dev")
+		})
 	}
 	require.NoError(t, mcpkit.Together(t.Context(), 2, steps...))
+}
+
+// ask is an error if kubectl says of the caller's right what it should not.
+func (a *agreement) ask(ctx context.Context, who *caller, may bool, verb, object string) error {
+	out, err := a.cluster.Kubectl(ctx, append([]string{"auth", "can-i", verb, object}, who.as()...)...)
+	want := "no"
+	if may {
+		want = "yes"
+	}
+	if got := strings.TrimSpace(string(out)); got != want {
+		return fmt.Errorf("kubectl auth can-i %s %s for %s says %q (%w), not %q", verb, object, who.name, got, err, want)
+	}
+	return nil
 }

@@ -27,8 +27,9 @@ type Session struct {
 type Answer struct {
 	Text    string // what a model reads
 	IsError bool
-	Bytes   int             // of text and structured result together
+	Bytes   int             // of text, structured result and Note together
 	JSON    json.RawMessage // the structured result
+	Note    json.RawMessage // on the Approval that the call waits for or was refused for, if any
 }
 
 // Decide answers the gate's questions; it is given what the person would read
@@ -85,6 +86,11 @@ func (s *Session) CallContext(ctx context.Context, tool string, args map[string]
 		s.requireSchema(tool, a.JSON)
 	}
 	a.Bytes = len(a.Text) + len(a.JSON)
+	if note, ok := res.Meta[mcpkit.MetaApproval]; ok {
+		a.Note, err = json.Marshal(note)
+		require.NoError(s.t, err)
+		a.Bytes += len(a.Note) + len(mcpkit.MetaApproval) + len(`{"":}`)
+	}
 	return a
 }
 

@@ -4,7 +4,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Tool is the resource by which callers are granted the tools of the servers in
 // a namespace: whoever holds the verb call on it may call them, or those that
-// resourceNames lists. Tool servers ask for it by name and never look for an
+// resourceNames lists; whoever holds the verb list sees all in the servers'
+// lists, and may call none of them for it. Tool servers ask for it by name and never look for an
 // object, and none can be made: the type is there because kubectl auth can-i
 // knows no resource that the API server does not serve.
 //
