@@ -4,12 +4,13 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // AgentRun is one question to one agent, and what became of it: the answer,
 // what it cost, and every step on the way. An agent's pod finds it, claims it
-// and works on it; after a restart it goes on from the last step. To ask:
+// and works on it; after a restart it goes on from the last step. To ask, with
+// kubectl create:
 //
-//	kubectl create -f - <<.
-//	{apiVersion: toolcrib.dev/v1alpha1, kind: AgentRun, metadata: {generateName: ask-},
-//	 spec: {agent: NAME, prompt: "Why is web not healthy?"}}
-//	.
+//	apiVersion: toolcrib.dev/v1alpha1
+//	kind: AgentRun
+//	metadata: {generateName: ask-}
+//	spec: {agent: NAME, prompt: "Why is web not healthy?"}
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -40,19 +41,25 @@ type AgentRun struct {
 	// Status is what has become of it.
 	//
 	// +optional
+	// +kubebuilder:default={}
 	Status AgentRunStatus `json:"status,omitzero"`
 }
 
-// AgentRunSpec is a question to an agent.
+// AgentRunSpec is a question to an agent. Once it is asked, only how long the
+// run is kept may change, and whether it goes on.
+//
+// +kubebuilder:validation:XValidation:rule="self.agent == oldSelf.agent && self.prompt == oldSelf.prompt && has(self.data) == has(oldSelf.data) && (!has(self.data) || self.data == oldSelf.data) && has(self.trigger) == has(oldSelf.trigger) && (!has(self.trigger) || self.trigger == oldSelf.trigger) && has(self.requestedBy) == has(oldSelf.requestedBy) && (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy) && has(self.parent) == has(oldSelf.parent) && (!has(self.parent) || self.parent == oldSelf.parent)",message="what was asked never changes, but for cancel and ttlSecondsAfterFinished; ask anew with another AgentRun"
+// +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || has(self.cancel) && self.cancel",message="what is cancelled stays cancelled; ask anew with another AgentRun"
 type AgentRunSpec struct {
 	// Agent is the Agent (kagent.dev) of the run's namespace that is asked.
+	// Whoever may create AgentRuns in a namespace may ask all its agents.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Agent string `json:"agent"`
 
-	// Prompt is the question.
+	// Prompt is the question, in your own words. At most 65536 characters.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -60,7 +67,8 @@ type AgentRunSpec struct {
 	Prompt string `json:"prompt"`
 
 	// Data is foreign text to look at, such as an alert's labels as JSON. The
-	// agent is shown it as data, which asks for nothing.
+	// model is shown it as data, fenced, so that what it says is looked at and
+	// not obeyed.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
@@ -69,9 +77,11 @@ type AgentRunSpec struct {
 	// Trigger is what asked: a person, if absent.
 	//
 	// +optional
+	// +kubebuilder:default={kind: "Person"}
 	Trigger *RunTrigger `json:"trigger,omitempty"`
 
-	// RequestedBy is the user who asked.
+	// RequestedBy is the user who asked, as the agent or the controller
+	// authenticated them that made the run.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
@@ -90,7 +100,9 @@ type AgentRunSpec struct {
 	// +kubebuilder:validation:Maximum=315360000
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 
-	// Cancel ends the run as soon as it can be. It cannot be taken back.
+	// Cancel ends the run as soon as it can be. It cannot be taken back:
+	//
+	//	kubectl patch agentrun NAME --type=merge -p 'spec: {cancel: true}'
 	//
 	// +optional
 	Cancel bool `json:"cancel,omitempty"`
@@ -166,7 +178,7 @@ type RunPhase string
 
 // The phases. The last four are final.
 const (
-	// RunPending is a run that nobody works on yet. So is one without a phase.
+	// RunPending is a run that nobody works on yet.
 	RunPending RunPhase = "Pending"
 	// RunRunning is a run that an agent works on.
 	RunRunning RunPhase = "Running"
@@ -199,9 +211,11 @@ type AgentRunStatus struct {
 	// person has to decide.
 	//
 	// +optional
+	// +kubebuilder:default=Pending
 	Phase RunPhase `json:"phase,omitempty"`
 
-	// Message is how it stands, in a line.
+	// Message is how it stands, in a line: what it waits for, why it ended, or
+	// the first words of the answer.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024

@@ -130,7 +130,7 @@ type TriggerSchedule struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="!self.contains('TZ')",message="say the time zone in timeZone"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|[^ =]+( +[^ =]+){4})$')",message="give five fields, as in a CronJob, such as 0 7 * * 1-5, and the time zone in timeZone"
 	Cron string `json:"cron"`
 
 	// TimeZone is the time zone by its name, such as Europe/Berlin: UTC if
@@ -138,6 +138,7 @@ type TriggerSchedule struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_+/-]+$`
 	TimeZone string `json:"timeZone,omitempty"`
 }
 

@@ -62,8 +62,15 @@ func settle() error {
 	helmPath = programs[build.Helm.Name]
 	_, err = helm(ctx, "install", release, chart)
 	errs = append(errs, err)
-	_, err = cluster.Kubectl(ctx, "apply", "-f", "testdata/people.yaml")
-	if err := errors.Join(append(errs, err)...); err != nil {
+	for _, args := range [][]string{
+		{"apply", "-f", kagentManifests, "-f", "testdata/people.yaml"},
+		{"create", "namespace", "kagent"},
+		{"wait", "--for=condition=Established", "--timeout=1m", "crd", "--all"},
+	} {
+		_, err = cluster.Kubectl(ctx, args...)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return locked(ctx)
@@ -124,11 +131,15 @@ func (p person) as(user string, groups ...string) person {
 	return p
 }
 
-// try runs kubectl in namespace tools, with stdin as JSON.
+// try runs kubectl in namespace tools, with stdin as JSON, or as it stands if it
+// is text.
 func (p person) try(ctx context.Context, stdin any, args ...string) (string, error) {
-	sent, err := json.Marshal(stdin)
-	if err != nil {
-		return "", err
+	sent, isText := stdin.([]byte)
+	if !isText {
+		var err error
+		if sent, err = json.Marshal(stdin); err != nil {
+			return "", err
+		}
 	}
 	args = append(append([]string{"--kubeconfig", p.kubeconfig, "--namespace", "tools"}, p.flags...), args...)
 	cmd := exec.CommandContext(ctx, cluster.KubectlPath(), args...)
