@@ -31,6 +31,11 @@ var forbidden = []struct{ folder, imports, reason string }{
 	{"servers", "os/exec", "servers speak to their system through its Go client"},
 	{"agentcore", self + "servers/", "agentcore meets servers over MCP only"},
 	{"controller", self + "servers/", "the controller meets servers over MCP only"},
+	{"controller", self + "mcpkit", "the kit is for servers; the controller is a client of theirs"},
+	{"controller", self + "agentcore", "an agent knows its controller by the configuration it is given, and nothing else"},
+	{"agentcore", self + "controller", "an agent knows its controller by the configuration it is given, and nothing else"},
+	{"agentcore", "sigs.k8s.io/controller-runtime", "an agent's binary stays small"},
+	{"controller", "os/exec", "shelling out is what we refuse"},
 }
 
 // source is one Go file that is no test.

@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"github.com/toolcrib/toolcrib/controller/labels"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// cacheOptions keep in memory what is looked at often, and of that no more than
+// is looked at: of what everybody has, that which is ours; of ConfigMaps and
+// namespaces, the metadata; of Pods, how they are; of Secrets, nothing.
+func cacheOptions(namespaces []string) cache.Options {
+	ours := cache.ByObject{Label: labels.Ours()}
+	o := cache.Options{
+		ReaderFailOnMissingInformer: true, // or a read that nobody thought of fills the memory with a cluster
+		DefaultTransform:            cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&appsv1.Deployment{}:          ours,
+			&appsv1.ReplicaSet{}:          ours,
+			&corev1.Pod{}:                 {Label: labels.Ours(), Transform: howPodsAre},
+			&corev1.Service{}:             ours,
+			&corev1.ServiceAccount{}:      ours,
+			&rbacv1.RoleBinding{}:         ours,
+			&rbacv1.ClusterRoleBinding{}:  ours,
+			&networkingv1.NetworkPolicy{}: ours,
+			&discoveryv1.EndpointSlice{}: {Namespaces: map[string]cache.Config{
+				metav1.NamespaceDefault: {LabelSelector: labels.OfService("kubernetes")},
+			}},
+		},
+	}
+	if len(namespaces) > 0 {
+		o.DefaultNamespaces = map[string]cache.Config{}
+		for _, name := range namespaces {
+			o.DefaultNamespaces[name] = cache.Config{}
+		}
+	}
+	return o
+}
+
+// howPodsAre drops what a pod is meant to be: of agents' pods only how they are
+// is looked at.
+func howPodsAre(object any) (any, error) {
+	if pod, ok := object.(*corev1.Pod); ok {
+		pod.ManagedFields, pod.Annotations, pod.Spec = nil, nil, corev1.PodSpec{}
+	}
+	return object, nil
+}
+
+// clientOptions read past the cache what must not be in it.
+func clientOptions() client.Options {
+	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
+}
