@@ -134,6 +134,38 @@ func TestARunIsWellFormed(t *testing.T) {
 	admin.does(t, "patch", "agentrun", "largest", "--type=merge", "-p", "spec: {cancel: true}")
 }
 
+// TestWhoAsked holds that a person speaks for nobody else.
+func TestWhoAsked(t *testing.T) {
+	t.Parallel()
+	ask := func(p person, change func(*v1alpha1.AgentRunSpec)) error {
+		r := run("by")
+		change(&r.Spec)
+		_, err := p.try(t.Context(), r, "create", "--dry-run=server", "-f", "-")
+		return err
+	}
+	as := func(user string) func(*v1alpha1.AgentRunSpec) {
+		return func(s *v1alpha1.AgentRunSpec) { s.RequestedBy = user }
+	}
+	const refused = "spec.requestedBy must be your own user name, or absent: bob@example.com"
+	require.Eventually(t, func() bool { // the API server takes a moment to see a policy
+		err := ask(bob, as("ada"))
+		return err != nil && strings.Contains(err.Error(), refused)
+	}, time.Minute, 100*time.Millisecond)
+	require.NoError(t, ask(bob, as("")))
+	require.NoError(t, ask(bob, as(bob.name)))
+	for _, change := range []func(*v1alpha1.AgentRunSpec){
+		func(s *v1alpha1.AgentRunSpec) { s.Trigger = &v1alpha1.RunTrigger{Kind: v1alpha1.TriggerA2A} },
+		func(s *v1alpha1.AgentRunSpec) { s.Parent = &v1alpha1.RunParent{Agent: "tools/lead", Run: "r"} },
+	} {
+		require.ErrorContains(t, ask(bob, change), "spec.trigger and spec.parent are for agents and the controller to say; leave them out")
+	}
+	require.NoError(t, ask(robot, func(s *v1alpha1.AgentRunSpec) {
+		s.RequestedBy, s.Trigger, s.Parent = "ada", &v1alpha1.RunTrigger{Kind: v1alpha1.TriggerA2A}, &v1alpha1.RunParent{Agent: "tools/lead", Run: "r"}
+	}), "an agent has authenticated whom it names")
+	require.ErrorContains(t, ask(vic, as("")), `User "vic" cannot create resource "agentruns"`)
+	require.Equal(t, "yes\n", vic.does(t, "auth", "can-i", "list", "agentruns"))
+}
+
 // TestARunIsClaimedOnce claims a run as two processes would, and adds to its
 // record as whoever won does.
 func TestARunIsClaimedOnce(t *testing.T) {

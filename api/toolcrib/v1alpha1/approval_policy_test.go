@@ -9,16 +9,18 @@ import (
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
-// TestThePolicyFitsTheType waits for the API server's own check of the policy
+// TestThePoliciesFitTheTypes waits for the API server's own check of each policy
 // against the CRD, which warns of fields that do not exist.
-func TestThePolicyFitsTheType(t *testing.T) {
+func TestThePoliciesFitTheTypes(t *testing.T) {
 	t.Parallel()
-	var checked string
-	require.Eventually(t, func() bool {
-		checked, _ = admin.try(t.Context(), nil, "get", "validatingadmissionpolicy", "approvals.toolcrib.dev", "-o", "jsonpath={.status.typeChecking}")
-		return checked != ""
-	}, 30*time.Second, 100*time.Millisecond)
-	require.Equal(t, "{}", checked)
+	for _, policy := range []string{"approvals.toolcrib.dev", "agentruns.toolcrib.dev"} {
+		var checked string
+		require.Eventually(t, func() bool {
+			checked, _ = admin.try(t.Context(), nil, "get", "validatingadmissionpolicy", policy, "-o", "jsonpath={.status.typeChecking}")
+			return checked != ""
+		}, time.Minute, 100*time.Millisecond)
+		require.Equal(t, "{}", checked, policy)
+	}
 }
 
 // unchanged holds that the attacks that follow leave the approvals as they are.

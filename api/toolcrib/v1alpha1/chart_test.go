@@ -21,7 +21,7 @@ func TestTheChart(t *testing.T) {
 	manifest := run("get", "manifest", release)
 	files, err := filepath.Glob(manifests + "/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 7)
+	require.Len(t, files, 8)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
