@@ -7,9 +7,10 @@ export GOFLAGS     := -trimpath -buildvcs=false
 MODULES  := $(patsubst %/go.mod,%,$(shell git ls-files '*go.mod' | grep -v '^testbed/backends/'))
 PRODUCTS := $(filter-out tools,$(MODULES))
 SERVERS  := $(notdir $(wildcard servers/*))
+PROGRAMS := $(foreach s,$(SERVERS),./servers/$(s)/cmd/$(s)-mcp) ./agentcore/cmd/agentcore ./controller/cmd/controller
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X github.com/toolcrib/toolcrib/mcpkit.version=$(VERSION)
-IMAGES   := $(addprefix bin/images/,$(addsuffix -mcp.tar,$(SERVERS)))
+IMAGES   := $(patsubst %,bin/images/%.tar,$(notdir $(PROGRAMS)))
 NPM      := npm ci --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
@@ -64,16 +65,16 @@ generate: ## rewrite generated files: CRDs, tool lists, tool tables, and what of
 generated: generate
 	@git diff --exit-code --stat || { echo "generated files were not current: commit what make generate wrote"; exit 1; }
 
-build: ## build the servers into bin/
+build: ## build the programs into bin/
 	@mkdir -p bin
-	@for s in $(SERVERS); do echo "build $$s-mcp"; go build -ldflags '$(LDFLAGS)' -o bin/$$s-mcp ./servers/$$s/cmd/$$s-mcp || exit 1; done
+	@for p in $(PROGRAMS); do echo "build $${p##*/}"; go build -ldflags '$(LDFLAGS)' -o bin/$${p##*/} $$p || exit 1; done
 
-images: ## build the servers' images for amd64 and arm64 into bin/images, as OCI archives
-	@for s in $(SERVERS); do for a in amd64 arm64; do \
-	  echo "build $$s-mcp for $$a"; \
-	  GOOS=linux GOARCH=$$a go build -ldflags '$(LDFLAGS)' -o bin/linux-$$a/$$s-mcp ./servers/$$s/cmd/$$s-mcp || exit 1; done; done
+images: ## build the programs' images for amd64 and arm64 into bin/images, as OCI archives
+	@for p in $(PROGRAMS); do for a in amd64 arm64; do \
+	  echo "build $${p##*/} for $$a"; \
+	  GOOS=linux GOARCH=$$a go build -ldflags '$(LDFLAGS)' -o bin/linux-$$a/$${p##*/} $$p || exit 1; done; done
 	@go run ./images/cmd/images build --version '$(VERSION)' --revision "$$(git rev-parse HEAD)" --created "$$(git log -1 --format=%cI)" \
-	  $(foreach a,amd64 arm64,$(patsubst %,bin/linux-$(a)/%-mcp,$(SERVERS)))
+	  $(foreach a,amd64 arm64,$(patsubst %,bin/linux-$(a)/%,$(notdir $(PROGRAMS))))
 
 push: images ## push the images to REGISTRY, such as registry.example.com/toolcrib, with docker's credentials
 	@test -n '$(REGISTRY)' || { echo "say where to: make push REGISTRY=registry.example.com/toolcrib"; exit 1; }

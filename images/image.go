@@ -1,4 +1,4 @@
-// Package images makes the servers' container images from their binaries and
+// Package images makes the programs' container images from their binaries and
 // pushes them: no base image, no container daemon. An image holds what the
 // binary needs and nothing to take over a container with, and the same inputs
 // make the same digest on any machine.
@@ -108,7 +108,7 @@ func (r Release) image(base v1.Layer, p program) (v1.Image, error) {
 func (r Release) labels(program string) map[string]string {
 	labels := map[string]string{
 		"title":       program,
-		"description": "Toolcrib's MCP tool server for " + strings.TrimSuffix(program, "-mcp"),
+		"description": describe(program),
 		"version":     r.Version,
 		"revision":    r.Revision,
 		"source":      "https://github.com/toolcrib/toolcrib",
@@ -120,4 +120,12 @@ func (r Release) labels(program string) map[string]string {
 		out["org.opencontainers.image."+key] = value
 	}
 	return out
+}
+
+// describe says what a program is.
+func describe(program string) string {
+	if system, ok := strings.CutSuffix(program, "-mcp"); ok {
+		return "Toolcrib's MCP tool server for " + system
+	}
+	return "Toolcrib's " + program
 }
