@@ -59,6 +59,7 @@ generate: ## rewrite generated files: CRDs, tool lists, tool tables, and what of
 	@GOWORK=off go -C tools build -o ../bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
 	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./toolcrib/... output:crd:dir=../charts/locks/manifests
 	@cd api && GOWORK=off $(CURDIR)/bin/controller-gen object crd paths=./kagent/... output:crd:dir=../charts/controller/manifests
+	@go run ./controller/cmd/controller rbac > charts/controller/manifests/roles.yaml
 	@for s in $(SERVERS); do go test ./servers/$$s -run '^TestContract$$' -count=1 -update || exit 1; done
 	@go test ./charts -run '^TestGenerated' -count=1 -update
 

@@ -26,7 +26,7 @@ var cluster = sync.OnceValue(func() *testbed.Cluster {
 	c, err := testbed.Start(context.Background(), testbed.Options{Progress: os.Stderr})
 	orExit("no test cluster", err)
 	started = c
-	for _, path := range []string{"testdata/crds/*.yaml", "locks/manifests/*.yaml"} {
+	for _, path := range []string{"testdata/crds/*.yaml", "locks/manifests/*.yaml", "controller/manifests/*.yaml"} {
 		files, err := filepath.Glob(path)
 		orExit(path, err)
 		for _, file := range files {

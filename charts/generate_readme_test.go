@@ -20,6 +20,9 @@ func TestGeneratedReadmes(t *testing.T) {
 		require.True(t, found, server)
 		requireTable(t, filepath.Join(server, "README.md"), own)
 	}
+	for _, chart := range others {
+		requireTable(t, filepath.Join(chart, "README.md"), read(t, filepath.Join(chart, "values.yaml")))
+	}
 }
 
 func requireTable(t *testing.T, path, values string) {

@@ -96,7 +96,7 @@ func TestTheClusterTakesEveryRelease(t *testing.T) {
 
 // TestLint is helm lint --strict.
 func TestLint(t *testing.T) {
-	for _, server := range append(servers, "crib") {
+	for _, server := range append(append(servers, others...), "crib", "locks") {
 		lint := action.NewLint()
 		lint.Strict = true
 		version, err := chartutil.ParseKubeVersion(versionAsked)

@@ -49,7 +49,11 @@ func TestNoRoleHoldsAWildcard(t *testing.T) {
 // that may be bound to it.
 func TestTheReadServerHoldsNoWriteVerb(t *testing.T) {
 	eachRelease(t, func(t *testing.T, name string, r rendered) {
-		reader := "crib-" + strings.SplitN(name, "-", 2)[0]
+		chart, _, _ := strings.Cut(name, "-")
+		if slices.Contains(others, chart) {
+			return
+		}
+		reader := "crib-" + chart
 		all := objects(t, r.manifest)
 		roles := map[string]object{}
 		for _, o := range all {
