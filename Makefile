@@ -7,7 +7,7 @@ export GOFLAGS     := -trimpath -buildvcs=false
 MODULES  := $(patsubst %/go.mod,%,$(shell git ls-files '*go.mod' | grep -v '^testbed/backends/'))
 PRODUCTS := $(filter-out tools,$(MODULES))
 SERVERS  := $(notdir $(wildcard servers/*))
-PROGRAMS := $(foreach s,$(SERVERS),./servers/$(s)/cmd/$(s)-mcp) ./agentcore/cmd/agentcore ./controller/cmd/controller
+PROGRAMS := $(patsubst %/main.go,./%,$(wildcard servers/*/cmd/*/main.go agentcore/cmd/*/main.go controller/cmd/*/main.go))
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X github.com/toolcrib/toolcrib/mcpkit.version=$(VERSION)
 IMAGES   := $(patsubst %,bin/images/%.tar,$(notdir $(PROGRAMS)))
