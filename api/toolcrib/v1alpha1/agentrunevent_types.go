@@ -53,6 +53,19 @@ type AgentRunEvent struct {
 	// +kubebuilder:validation:MaxLength=262144
 	Text string `json:"text,omitempty"`
 
+	// Data is foreign text that came with the question (asked).
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	Data string `json:"data,omitempty"`
+
+	// Seed is random text of which the marks are made that set foreign text
+	// apart in this run (asked).
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Seed string `json:"seed,omitempty"`
+
 	// Calls are the tool calls that the model asked for (answered).
 	//
 	// +optional
@@ -95,7 +108,14 @@ type AgentRunEvent struct {
 	// +kubebuilder:validation:MaxLength=524288
 	Opaque string `json:"opaque,omitempty"`
 
-	// Reason is why: of an end, the phase's reason; of a wait, what for.
+	// Phase is how the run ended (ended).
+	//
+	// +optional
+	Phase RunPhase `json:"phase,omitempty"`
+
+	// Reason is why: of an end, the phase's reason; of a wait, what for; of a
+	// question, what is not on offer; of a result, why the tool was not called or
+	// what is unsure; of a call, whether the tool reads or writes.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
