@@ -23,7 +23,7 @@ type Side struct{ Raw, Shown Object }
 // SideOf returns o as the server of ctx's call may show it to whoever decides:
 // what could not be seen is written out.
 func SideOf(ctx context.Context, o Object) Side {
-	return Side{o, redactorOf(ctx).inSight().Object(o)}
+	return Side{o, redactorOf(ctx).InSight().Object(o)}
 }
 
 // Difference lists the fields in which after differs from before, one a line:

@@ -193,7 +193,7 @@ func (g *gate) request(c *Call) (ApprovalRequest, error) {
 	if err != nil {
 		return ApprovalRequest{}, fmt.Errorf("read the arguments: %w", err)
 	}
-	c.redactor.inSight().node(shown)
+	c.redactor.InSight().node(shown)
 	args := shown.String()
 	if len(args) > maxApprovedArguments {
 		return ApprovalRequest{}, Errorf(TooLarge, "the arguments take %d bytes, more than the %d a person can be asked to approve at once. Nothing was changed; change less per call", len(args), maxApprovedArguments)

@@ -29,7 +29,7 @@ const targetBytes = 1 << 10
 // in sight, and with nothing in it that looks like more than one target or one
 // note.
 func (p Plan) shown(r *Redactor) Plan {
-	r = r.inSight()
+	r = r.InSight()
 	p.Target = oneLine(r.Text(p.Target), targetBytes)
 	p.Diff = r.Text(p.Diff)
 	for _, lines := range []*[]string{&p.Notes, &p.Now} {

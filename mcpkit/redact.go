@@ -31,9 +31,9 @@ func NewRedactor(key []byte) *Redactor {
 	return &Redactor{m.Sum(nil), clean}
 }
 
-// inSight is r for whoever decides about a change: what r strips is written out,
+// InSight is r for whoever decides about a change: what r strips is written out,
 // for it would be carried out too.
-func (r *Redactor) inSight() *Redactor { return &Redactor{r.key, inSight} }
+func (r *Redactor) InSight() *Redactor { return &Redactor{r.key, inSight} }
 
 const (
 	markPrefix = "redacted:"
