@@ -53,7 +53,7 @@ type OpenAIConfig struct {
 	// Seed makes answers repeat themselves, as far as the endpoint can.
 	//
 	// +optional
-	Seed *int32 `json:"seed,omitempty"`
+	Seed *int64 `json:"seed,omitempty"`
 
 	// N is how many answers to ask for, written "n" in YAML, which takes n for
 	// false. An agent reads one: anything else is admitted and not served.

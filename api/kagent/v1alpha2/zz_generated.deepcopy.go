@@ -985,7 +985,7 @@ func (in *OpenAIConfig) DeepCopyInto(out *OpenAIConfig) {
 	}
 	if in.Seed != nil {
 		in, out := &in.Seed, &out.Seed
-		*out = new(int32)
+		*out = new(int64)
 		**out = **in
 	}
 	if in.N != nil {

@@ -134,7 +134,8 @@ func TestARunIsWellFormed(t *testing.T) {
 	admin.does(t, "patch", "agentrun", "largest", "--type=merge", "-p", "spec: {cancel: true}")
 }
 
-// TestWhoAsked holds that a person speaks for nobody else.
+// TestWhoAsked holds that a person speaks for nobody else, and to the agents
+// that they may ask.
 func TestWhoAsked(t *testing.T) {
 	t.Parallel()
 	ask := func(p person, change func(*v1alpha1.AgentRunSpec)) error {
@@ -152,6 +153,9 @@ func TestWhoAsked(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), refused)
 	}, time.Minute, 100*time.Millisecond)
 	require.NoError(t, ask(bob, as("")))
+	other := func(s *v1alpha1.AgentRunSpec) { s.Agent = "dba" }
+	require.ErrorContains(t, ask(bob, other), "bob@example.com may not ask dba: that takes the verb ask on agents.kagent.dev in namespace tools")
+	require.NoError(t, ask(robot, other))
 	require.NoError(t, ask(bob, as(bob.name)))
 	for _, change := range []func(*v1alpha1.AgentRunSpec){
 		func(s *v1alpha1.AgentRunSpec) { s.Trigger = &v1alpha1.RunTrigger{Kind: v1alpha1.TriggerA2A} },

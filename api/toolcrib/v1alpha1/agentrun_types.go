@@ -52,7 +52,7 @@ type AgentRun struct {
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || has(self.cancel) && self.cancel",message="what is cancelled stays cancelled; ask anew with another AgentRun"
 type AgentRunSpec struct {
 	// Agent is the Agent (kagent.dev) of the run's namespace that is asked.
-	// Whoever may create AgentRuns in a namespace may ask all its agents.
+	// A person needs the verb ask on agents.kagent.dev for it.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
