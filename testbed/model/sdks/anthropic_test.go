@@ -142,3 +142,16 @@ func TestAnthropicErrors(t *testing.T) {
 		})
 	}
 }
+
+func anthropicModels(ctx context.Context, server *model.Server) ([]string, error) {
+	c := anthropicClient(server, "right")
+	page, err := c.Models.List(ctx, anthropic.ModelListParams{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, m := range page.Data {
+		names = append(names, m.ID)
+	}
+	return names, nil
+}
