@@ -1,6 +1,7 @@
 package model
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 )
@@ -38,8 +39,19 @@ func (c captures) match(p *Pattern, text func() string) bool {
 	if p == nil {
 		return true
 	}
-	m := p.FindStringSubmatch(text())
-	for i, name := range p.SubexpNames() {
+	re := p.Regexp
+	if p.source != "" {
+		literal := captures{}
+		for name, value := range c {
+			literal[name] = regexp.QuoteMeta(value)
+		}
+		var err error
+		if re, err = regexp.Compile(literal.quote(p.source)); err != nil { // it compiled with another word there
+			return false
+		}
+	}
+	m := re.FindStringSubmatch(text())
+	for i, name := range re.SubexpNames() {
 		if m != nil && name != "" {
 			c[name] = m[i]
 		}

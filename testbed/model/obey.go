@@ -15,7 +15,7 @@ import (
 
 // order is how a text tells an obeying model what to do: CALL, a tool's name,
 // and its arguments as a JSON object, which may be absent.
-var order = regexp.MustCompile(`CALL[\s:]+([A-Za-z0-9_.-]+)`)
+var order = regexp.MustCompile(`CALL[\s:]+([A-Za-z0-9_-]{1,64})`)
 
 // outstanding are the calls that anything the model has read asks for and that
 // it has not made yet: users' texts, tools' results and descriptions, and the
@@ -51,7 +51,7 @@ func orders(text string) []made {
 	var out []made
 	for _, variant := range variants(text) {
 		for _, at := range order.FindAllStringSubmatchIndex(variant, -1) {
-			o := made{strings.TrimRight(variant[at[2]:at[3]], "."), arguments(variant[at[1]:])}
+			o := made{variant[at[2]:at[3]], arguments(variant[at[1]:])}
 			if !slices.Contains(out, o) {
 				out = append(out, o)
 			}

@@ -32,23 +32,26 @@ func (r *Rule) checkNames() error {
 	for _, k := range known {
 		names[k] = true
 	}
+	var unknown error
+	check := func(text string) {
+		for _, m := range reference.FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(m[0], "$$") && !names[m[1]] && unknown == nil {
+				unknown = fmt.Errorf("${%s} is captured nowhere before; there is %s", m[1], strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+			}
+		}
+	}
 	for _, p := range r.When.patterns() {
+		check(p.source)
 		for _, group := range p.SubexpNames() {
 			if group != "" && names[group] {
 				return fmt.Errorf("the name %q is taken; call the group something else", group)
 			}
-			names[group] = true
-		}
-	}
-	delete(names, "")
-	var unknown error
-	r.quotable(func(text string) {
-		for _, m := range reference.FindAllStringSubmatch(text, -1) {
-			if !strings.HasPrefix(m[0], "$$") && !names[m[1]] && unknown == nil {
-				unknown = fmt.Errorf("${%s} is captured nowhere in this rule; it has %s", m[1], strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+			if group != "" {
+				names[group] = true
 			}
 		}
-	})
+	}
+	r.quotable(check)
 	return unknown
 }
 

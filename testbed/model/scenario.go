@@ -95,16 +95,23 @@ type Tokens struct {
 	Output int `yaml:"output"`
 }
 
-// Pattern is a regular expression (RE2) whose named groups a rule can quote.
-type Pattern struct{ *regexp.Regexp }
+// Pattern is a regular expression (RE2) whose named groups a rule can quote, and
+// which can itself quote what patterns before it captured.
+type Pattern struct {
+	*regexp.Regexp
+	source string // with quotations; empty if there are none
+}
 
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (p *Pattern) UnmarshalYAML(n *yaml.Node) error {
-	re, err := regexp.Compile(n.Value)
-	if n.Kind != yaml.ScalarNode || err != nil {
+	re, err := regexp.Compile(reference.ReplaceAllLiteralString(n.Value, "quoted"))
+	if err != nil {
 		return fmt.Errorf("line %d: want a regular expression (RE2): %w", n.Line, err)
 	}
 	p.Regexp = re
+	if reference.MatchString(n.Value) {
+		p.source = n.Value
+	}
 	return nil
 }
 
@@ -147,6 +154,7 @@ func ShippedNames() []string {
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
+	slices.Sort(names) // the files are sorted with their endings
 	return names
 }
 

@@ -116,9 +116,9 @@ func (s *Server) stamped(chunk Chunk, f frame) string {
 	return text
 }
 
-func stamp() string { return fmt.Sprintf("<%d>", time.Now().UnixNano()) }
+func stamp() string { return fmt.Sprintf("[%d]", time.Now().UnixNano()) }
 
-var stamps = regexp.MustCompile(`<(\d{19})>`)
+var stamps = regexp.MustCompile(`\[(\d{19})\]`)
 
 // Sent returns when the last stamped piece in a text left the server, by the
 // machine's clock. It reports false if the text holds no stamp.
