@@ -176,7 +176,9 @@ type AgentSkill struct {
 
 // ContextConfig is what becomes of a conversation that grows long.
 type ContextConfig struct {
-	// Compaction folds the older part of the conversation into a summary.
+	// Compaction is how the older part of a conversation is folded into a
+	// summary. That it is folded before it outgrows the model goes without
+	// saying.
 	//
 	// +optional
 	Compaction *ContextCompressionConfig `json:"compaction,omitempty"`
@@ -184,24 +186,26 @@ type ContextConfig struct {
 
 // ContextCompressionConfig is when and how a conversation is folded.
 type ContextCompressionConfig struct {
-	// CompactionInterval is after how many new questions the older part of the
-	// conversation is folded.
+	// CompactionInterval would be after how many new questions the older part
+	// of the conversation is folded. Admitted and not served, but for its
+	// default: a conversation is folded when it is long, by tokenThreshold.
 	//
 	// +optional
 	// +kubebuilder:default=5
 	// +kubebuilder:validation:Minimum=1
 	CompactionInterval *int32 `json:"compactionInterval,omitempty"`
 
-	// OverlapSize is how many questions, folded already, go into the next
-	// summary again, for the thread.
+	// OverlapSize would be how many questions, folded already, go into the next
+	// summary again. Admitted and not served, but for its default: each summary
+	// begins with the one before it.
 	//
 	// +optional
 	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=0
 	OverlapSize *int32 `json:"overlapSize,omitempty"`
 
-	// TokenThreshold is from how many tokens of the last request to the model
-	// on the conversation is folded, however few questions it has.
+	// TokenThreshold is from how many tokens on the conversation is folded: a
+	// share of what the model can read, if absent.
 	//
 	// +optional
 	TokenThreshold *int32 `json:"tokenThreshold,omitempty"`

@@ -9,6 +9,12 @@ import (
 // DefaultModelConfig is the ModelConfig of an agent that names none.
 const DefaultModelConfig = "default-model-config"
 
+// What the CRD fills in, too.
+const (
+	defaultCompactionInterval = 5
+	defaultOverlapSize        = 2
+)
+
 // Normalise fills in what the agent leaves out and folds the forms that people
 // write into one: a type that is absent, references without kind, group or
 // namespace, NAMESPACE/NAME in one word. Its error names each field that is
@@ -89,8 +95,8 @@ func (c *A2AConfig) normalise(p *problems, path string) {
 }
 
 func (c *ContextCompressionConfig) normalise(p *problems, path, namespace string) {
-	fillPointer(&c.CompactionInterval, 5)
-	fillPointer(&c.OverlapSize, 2)
+	fillPointer(&c.CompactionInterval, defaultCompactionInterval)
+	fillPointer(&c.OverlapSize, defaultOverlapSize)
 	p.least(path+".compactionInterval", c.CompactionInterval, 1)
 	p.least(path+".overlapSize", c.OverlapSize, 0)
 	p.least(path+".tokenThreshold", c.TokenThreshold, 1)

@@ -67,8 +67,7 @@ type OpenAIConfig struct {
 	Timeout *int32 `json:"timeout,omitempty"`
 
 	// APIFormat is the API to speak: chatCompletions, which nearly every
-	// endpoint knows. responses is admitted and not served: chatCompletions is
-	// spoken instead.
+	// endpoint knows. responses is admitted and not served.
 	//
 	// +optional
 	// +kubebuilder:default=chatCompletions

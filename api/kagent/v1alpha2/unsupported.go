@@ -31,6 +31,13 @@ func (p *paths) add(given bool, path string) {
 	}
 }
 
+// other adds the path if another number is given than the one that is served.
+func (p *paths) other(path string, value *int32, served int32) {
+	if value != nil {
+		p.add(*value != served, path+"="+strconv.Itoa(int(*value)))
+	}
+}
+
 // Unsupported are the paths of the fields that are given, that are admitted for
 // kagent's sake, and that are not served; with =VALUE where other values are.
 // The agent must be normalised. An agent of type BYO is not served at all; all
@@ -48,6 +55,10 @@ func (a *Agent) Unsupported() []string {
 		p.add(isTrue(d.ExecuteCodeBlocks), path+".executeCodeBlocks")
 		p.add(d.Memory != nil, path+".memory")
 		p.add(isTrue(d.ShareTools), path+".shareTools")
+		if d.Context != nil && d.Context.Compaction != nil {
+			p.other(path+".context.compaction.compactionInterval", d.Context.Compaction.CompactionInterval, defaultCompactionInterval)
+			p.other(path+".context.compaction.overlapSize", d.Context.Compaction.OverlapSize, defaultOverlapSize)
+		}
 		for i, t := range d.Tools {
 			if m := t.MCPServer; m != nil {
 				path := at(path+".tools", i) + ".mcpServer"
@@ -73,9 +84,7 @@ func (m *ModelConfig) Unsupported() []string {
 	}
 	if c := s.OpenAI; c != nil {
 		p.add(c.APIFormat == APIFormatResponses, "spec.openAI.apiFormat=responses")
-		if c.N != nil && *c.N != 1 {
-			p.add(true, "spec.openAI.n="+strconv.Itoa(int(*c.N)))
-		}
+		p.other("spec.openAI.n", c.N, 1)
 		p.add(c.TokenExchange != nil, "spec.openAI.tokenExchange")
 	}
 	if c := s.AzureOpenAI; c != nil {

@@ -14,7 +14,9 @@ func TestWhatIsNotServedIsSaid(t *testing.T) {
 		`{type: BYO, byo: {deployment: {image: web}}}`: {"spec.type=BYO"},
 		`{declarative: {runtime: python, executeCodeBlocks: true, memory: {modelConfig: m}, shareTools: true}, byo: {}, skills: {refs: [a]}, sandbox: {}}`: {
 			"spec.byo", "spec.skills", "spec.sandbox", "spec.declarative.runtime=python", "spec.declarative.executeCodeBlocks", "spec.declarative.memory", "spec.declarative.shareTools"},
-		`{declarative: {executeCodeBlocks: false, shareTools: false, stream: true, context: {compaction: {}}}}`: nil,
+		`{declarative: {executeCodeBlocks: false, shareTools: false, stream: true, context: {compaction: {tokenThreshold: 5, eventRetentionSize: 5, summarizer: {}}}}}`: nil,
+		`{declarative: {context: {compaction: {compactionInterval: 3, overlapSize: 0}}}}`: {
+			"spec.declarative.context.compaction.compactionInterval=3", "spec.declarative.context.compaction.overlapSize=0"},
 		`{declarative: {tools: [{mcpServer: {name: a}}, {mcpServer: {name: b, kind: MCPServer, allowedHeaders: [X]}}, {mcpServer: {name: c, kind: Service}}, {agent: {name: d}, isolateSessions: true}]}}`: {
 			"spec.declarative.tools[1].mcpServer.kind=MCPServer", "spec.declarative.tools[1].mcpServer.allowedHeaders", "spec.declarative.tools[2].mcpServer.kind=Service"},
 	} {
