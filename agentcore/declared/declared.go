@@ -22,7 +22,8 @@ type Agent struct {
 	Prices  Prices
 	Secrets Secrets
 
-	Revision string // of the configuration, 10 hex digits
+	Revision string   // of the configuration, 10 hex digits
+	Unserved []string // fields that are given and that nothing heeds, a line each
 }
 
 // Server is a tool server, and what the agent takes of it.
@@ -42,9 +43,10 @@ type SubAgent struct {
 	Here    bool // it is declared in full in the same directory and runs in this process
 }
 
-// Limits are the tightest of what all policies and the program's defaults say.
-// Zero means that there is no limit, but for Access, Turns and Duration, which
-// always have one.
+// Limits are the tightest of what all policies say, and the program's defaults
+// where none says anything. Zero means that there is no limit, but for Access,
+// ApprovalTimeout, Turns and Duration, which always have one; [None], which is
+// negative, lets nothing through.
 type Limits struct {
 	Access          v1alpha1.Access
 	ApprovalTimeout time.Duration
