@@ -59,7 +59,7 @@ func (s *script) answer(c *conversation, request int) (*answer, error) {
 		}
 		return s.perform(r, found, orders, c)
 	}
-	return nil, fmt.Errorf("the scenario %s has no rule for this request: %d calls made, the last result begins %.80q", s.Name, len(c.said(called)), lastResult(c))
+	return nil, fmt.Errorf("the scenario %s has no rule for this request: the user's last text begins %.60q, and after it %d calls were made, the last result of which begins %.60q", s.Name, c.user(), len(c.said(called)), lastResult(c))
 }
 
 // take counts a rule's playing, unless it has been played often enough.

@@ -3,7 +3,6 @@ package model
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -30,15 +29,15 @@ func (k *messagesCheck) all(c *conversation) error {
 	k.ids = map[string]bool{}
 	switch {
 	case req.Model == "":
-		return errors.New("model: Field required")
+		return complain("model: Field required")
 	case !k.countOnly && req.MaxTokens == nil:
-		return errors.New("max_tokens: Field required")
+		return complain("max_tokens: Field required")
 	case req.MaxTokens != nil && *req.MaxTokens < 1:
-		return errors.New("max_tokens: must be greater than or equal to 1")
+		return complain("max_tokens: must be greater than or equal to 1")
 	case len(req.Messages) == 0:
-		return errors.New("messages: at least one message is required")
+		return complain("messages: at least one message is required")
 	case req.Temperature != nil && (*req.Temperature < 0 || *req.Temperature > 1):
-		return errors.New("temperature: range: 0..1")
+		return complain("temperature: range: 0..1")
 	}
 	if err := k.thinks(); err != nil {
 		return err
@@ -55,7 +54,7 @@ func (k *messagesCheck) all(c *conversation) error {
 		}
 	}
 	if req.Messages[len(req.Messages)-1].Role != "user" {
-		return errors.New("This model does not support assistant message prefill. The conversation must end with a user message.") //nolint:staticcheck // the API's words
+		return complain("This model does not support assistant message prefill. The conversation must end with a user message.")
 	}
 	return k.lastMark(c)
 }
@@ -66,11 +65,11 @@ func (k *messagesCheck) thinks() error {
 	case t == nil || t.Type == "disabled" || t.Type == "adaptive":
 		return nil
 	case t.Type != "enabled":
-		return fmt.Errorf("thinking: Input tag '%s' found using 'type' does not match any of the expected tags: 'disabled', 'enabled', 'adaptive'", t.Type)
+		return complain("thinking: Input tag '%s' found using 'type' does not match any of the expected tags: 'disabled', 'enabled', 'adaptive'", t.Type)
 	case t.Budget == nil || *t.Budget < 1024:
-		return errors.New("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+		return complain("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
 	case k.req.MaxTokens != nil && *t.Budget >= *k.req.MaxTokens:
-		return errors.New("`max_tokens` must be greater than `thinking.budget_tokens`")
+		return complain("`max_tokens` must be greater than `thinking.budget_tokens`")
 	}
 	return nil
 }
@@ -86,17 +85,17 @@ func (k *messagesCheck) offered(c *conversation) error {
 			CacheControl *cacheControl   `json:"cache_control"`
 		}
 		if err := json.Unmarshal(raw, &t); err != nil {
-			return fmt.Errorf("tools.%d: %w", i, err)
+			return complain("tools.%d: %v", i, err)
 		}
 		if !toolName.MatchString(t.Name) {
-			return fmt.Errorf("tools.%d.custom.name: String should match pattern '%s'", i, toolName)
+			return complain("tools.%d.custom.name: String should match pattern '%s'", i, toolName)
 		}
 		if seen[t.Name] {
-			return errors.New("tools: Tool names must be unique.") //nolint:staticcheck // the API's words
+			return complain("tools: Tool names must be unique.")
 		}
 		seen[t.Name] = true
 		if err := objectSchema(t.InputSchema); err != nil {
-			return fmt.Errorf("tools.%d.custom.input_schema%w", i, err)
+			return complain("tools.%d.custom.input_schema%v", i, err)
 		}
 		if err := k.mark(fmt.Sprintf("tools.%d", i), t.CacheControl); err != nil {
 			return err
@@ -109,11 +108,11 @@ func (k *messagesCheck) offered(c *conversation) error {
 	case choice == nil:
 		return nil
 	case !slices.Contains([]string{"auto", "any", "tool", "none"}, choice.Type):
-		return fmt.Errorf("tool_choice: Input tag '%s' found using 'type' does not match any of the expected tags: 'auto', 'any', 'tool', 'none'", choice.Type)
+		return complain("tool_choice: Input tag '%s' found using 'type' does not match any of the expected tags: 'auto', 'any', 'tool', 'none'", choice.Type)
 	case len(k.req.Tools) == 0:
-		return errors.New("tool_choice: may only be specified while providing `tools`")
+		return complain("tool_choice: may only be specified while providing `tools`")
 	case choice.Type == "tool" && !seen[choice.Name]:
-		return fmt.Errorf("Tool '%s' not found in provided tools", choice.Name) //nolint:staticcheck // the API's words
+		return complain("Tool '%s' not found in provided tools", choice.Name)
 	}
 	return nil
 }
@@ -123,17 +122,17 @@ func (k *messagesCheck) offered(c *conversation) error {
 func objectSchema(raw json.RawMessage) error {
 	var s map[string]any
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
-		return errors.New(": Field required")
+		return complain(": Field required")
 	}
 	if json.Unmarshal(raw, &s) != nil {
-		return errors.New(": Input should be a valid dictionary")
+		return complain(": Input should be a valid dictionary")
 	}
 	if s["type"] != "object" {
-		return errors.New(".type: Input should be 'object'")
+		return complain(".type: Input should be 'object'")
 	}
 	for _, word := range []string{"oneOf", "allOf", "anyOf"} {
 		if s[word] != nil {
-			return errors.New(": input_schema does not support oneOf, allOf, or anyOf at the top level")
+			return complain(": input_schema does not support oneOf, allOf, or anyOf at the top level")
 		}
 	}
 	return nil
@@ -143,10 +142,10 @@ func (k *messagesCheck) systemMessage(c *conversation) error {
 	for i, b := range k.req.System.blocks {
 		path := fmt.Sprintf("system.%d", i)
 		if b.Type != "text" || b.Text == nil {
-			return fmt.Errorf("%s.type: Input should be 'text'", path)
+			return complain("%s.type: Input should be 'text'", path)
 		}
 		if *b.Text == "" && !k.req.System.text {
-			return errors.New("system: text content blocks must be non-empty")
+			return complain("system: text content blocks must be non-empty")
 		}
 		if err := k.mark(path, b.CacheControl); err != nil {
 			return err
@@ -164,13 +163,13 @@ func (k *messagesCheck) mark(path string, m *cacheControl) error {
 	k.marks++
 	switch {
 	case m.Type != "ephemeral":
-		return fmt.Errorf("%s.cache_control: Input tag '%s' found using 'type' does not match any of the expected tags: 'ephemeral'", path, m.Type)
+		return complain("%s.cache_control: Input tag '%s' found using 'type' does not match any of the expected tags: 'ephemeral'", path, m.Type)
 	case m.TTL != "" && m.TTL != "5m" && m.TTL != "1h":
-		return fmt.Errorf("%s.cache_control.ephemeral.ttl: Input should be '5m' or '1h'", path)
+		return complain("%s.cache_control.ephemeral.ttl: Input should be '5m' or '1h'", path)
 	case m.TTL == "1h" && k.short:
-		return fmt.Errorf("%s.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block", path)
+		return complain("%s.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block", path)
 	case k.marks > 4:
-		return fmt.Errorf("A maximum of 4 blocks with cache_control may be provided. Found %d.", k.marks) //nolint:staticcheck // the API's words
+		return complain("A maximum of 4 blocks with cache_control may be provided. Found %d.", k.marks)
 	}
 	k.short = k.short || m.TTL != "1h"
 	return nil

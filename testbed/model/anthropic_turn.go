@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,31 +16,49 @@ func (k *messagesCheck) turn(i int, c *conversation) error {
 	m := k.req.Messages[i]
 	switch {
 	case m.Role != "user" && m.Role != "assistant":
-		return fmt.Errorf("messages.%d.role: Input should be 'user' or 'assistant'", i)
+		return complain("messages.%d.role: Input should be 'user' or 'assistant'", i)
 	case i == 0 && m.Role != "user":
-		return errors.New("messages: first message must use the \"user\" role")
+		return complain("messages: first message must use the \"user\" role")
 	case i > 0 && m.Role == k.req.Messages[i-1].Role:
-		return fmt.Errorf("messages: roles must alternate between \"user\" and \"assistant\", but found multiple \"%s\" roles in a row", m.Role)
+		return complain("messages: roles must alternate between \"user\" and \"assistant\", but found multiple \"%s\" roles in a row", m.Role)
 	case len(m.Content.blocks) == 0:
-		return fmt.Errorf("messages.%d: all messages must have non-empty content except for the optional final assistant message", i)
+		return complain("messages.%d: all messages must have non-empty content except for the optional final assistant message", i)
 	}
-	var open, results []string
+	var open []string
 	if i > 0 {
 		open = k.req.Messages[i-1].Content.calls()
 	}
-	var texts []string
+	texts, results, err := k.blocks(i, open, c)
+	if err != nil {
+		return err
+	}
+	if missing := slices.DeleteFunc(open, func(id string) bool { return slices.Contains(results, id) }); len(missing) > 0 {
+		return complain("messages.%d: `tool_use` ids were found without `tool_result` blocks immediately after: %s. Each `tool_use` block must have a corresponding `tool_result` block in the next message.", i-1, strings.Join(missing, ", "))
+	}
+	if m.Role == "user" && len(results) == 0 {
+		c.entries = append(c.entries, entry{kind: asked, text: strings.Join(texts, "\n")})
+	} else if m.Role == "user" && len(texts) > 0 { // text beside results asks nothing new, but it is read
+		c.entries[len(c.entries)-1].text += "\n" + strings.Join(texts, "\n")
+	}
+	return nil
+}
+
+// blocks checks a message's blocks and adds them. It returns the texts, and the
+// ids of the calls that are answered.
+func (k *messagesCheck) blocks(i int, open []string, c *conversation) (texts, results []string, err error) {
+	m := k.req.Messages[i]
 	for j := range m.Content.blocks {
 		b := &m.Content.blocks[j]
 		path := fmt.Sprintf("messages.%d.content.%d", i, j)
 		if err := k.mark(path, b.CacheControl); err != nil {
-			return err
+			return nil, nil, err
 		}
 		if err := k.block(path, m.Role, b); err != nil {
-			return err
+			return nil, nil, err
 		}
 		if b.Type == "tool_result" {
 			if err := answers(path, b, open, results, len(texts)); err != nil {
-				return err
+				return nil, nil, err
 			}
 			results = append(results, b.ToolUseID)
 		}
@@ -51,16 +68,7 @@ func (k *messagesCheck) turn(i int, c *conversation) error {
 		c.take(m.Role, b)
 		c.add(map[string]any{m.Role: unmarked(b.raw)}, b.CacheControl != nil, hour(b.CacheControl))
 	}
-	if missing := slices.DeleteFunc(open, func(id string) bool { return slices.Contains(results, id) }); len(missing) > 0 {
-		return fmt.Errorf("messages.%d: `tool_use` ids were found without `tool_result` blocks immediately after: %s. Each `tool_use` block must have a corresponding `tool_result` block in the next message.", i-1, strings.Join(missing, ", ")) //nolint:staticcheck // the API's words
-	}
-	if m.Role == "user" && len(results) == 0 {
-		c.entries = append(c.entries, entry{kind: asked, text: strings.Join(texts, "\n")})
-	} else if m.Role == "user" && len(texts) > 0 { // text beside results asks nothing new, but it is read
-		last := &c.entries[len(c.entries)-1]
-		last.text += "\n" + strings.Join(texts, "\n")
-	}
-	return nil
+	return texts, results, nil
 }
 
 // calls are the ids of the tool_use blocks.
@@ -78,11 +86,11 @@ func (c content) calls() []string {
 func answers(path string, b *messageBlock, open, results []string, texts int) error {
 	switch {
 	case !slices.Contains(open, b.ToolUseID):
-		return fmt.Errorf("%s: unexpected `tool_use_id` found in `tool_result` blocks: %s. Each `tool_result` block must have a corresponding `tool_use` block in the previous message.", path, b.ToolUseID) //nolint:staticcheck // the API's words
+		return complain("%s: unexpected `tool_use_id` found in `tool_result` blocks: %s. Each `tool_result` block must have a corresponding `tool_use` block in the previous message.", path, b.ToolUseID)
 	case slices.Contains(results, b.ToolUseID):
-		return fmt.Errorf("%s: each tool_use must have a single result. Found multiple `tool_result` blocks with id: %s", path, b.ToolUseID)
+		return complain("%s: each tool_use must have a single result. Found multiple `tool_result` blocks with id: %s", path, b.ToolUseID)
 	case texts > 0:
-		return fmt.Errorf("%s: `tool_result` blocks must come before text in the message that answers `tool_use`", path)
+		return complain("%s: `tool_result` blocks must come before text in the message that answers `tool_use`", path)
 	}
 	return nil
 }
@@ -92,28 +100,28 @@ func (k *messagesCheck) block(path, role string, b *messageBlock) error {
 	user := []string{"text", "image", "document", "tool_result"}
 	assistant := []string{"text", "tool_use", "thinking", "redacted_thinking"}
 	if allowed := map[string][]string{"user": user, "assistant": assistant}[role]; !slices.Contains(allowed, b.Type) {
-		return fmt.Errorf("%s: Input tag '%s' found using 'type' does not match any of the tags that the role %s may use: %s", path, b.Type, role, strings.Join(allowed, ", "))
+		return complain("%s: Input tag '%s' found using 'type' does not match any of the tags that the role %s may use: %s", path, b.Type, role, strings.Join(allowed, ", "))
 	}
 	switch b.Type {
 	case "text":
 		if b.Text == nil {
-			return fmt.Errorf("%s.text.text: Field required", path)
+			return complain("%s.text.text: Field required", path)
 		}
 		if strings.TrimSpace(*b.Text) == "" {
-			return errors.New("messages: text content blocks must contain non-whitespace text")
+			return complain("messages: text content blocks must contain non-whitespace text")
 		}
 	case "thinking":
 		if b.Signature != signature(b.Thinking) {
-			return fmt.Errorf("%s: Invalid `signature` in `thinking` block", path)
+			return complain("%s: Invalid `signature` in `thinking` block", path)
 		}
 		if b.CacheControl != nil {
-			return fmt.Errorf("%s.thinking.cache_control: Extra inputs are not permitted", path)
+			return complain("%s.thinking.cache_control: Extra inputs are not permitted", path)
 		}
 	case "tool_use":
 		return k.toolUse(path, b)
 	case "tool_result":
 		if len(k.req.Tools) == 0 {
-			return errors.New("Requests which include `tool_use` or `tool_result` blocks must define tools") //nolint:staticcheck // the API's words
+			return complain("Requests which include `tool_use` or `tool_result` blocks must define tools")
 		}
 		return resultContent(path, b)
 	}
@@ -124,17 +132,17 @@ func (k *messagesCheck) toolUse(path string, b *messageBlock) error {
 	input := bytes.TrimSpace(b.Input)
 	switch {
 	case len(k.req.Tools) == 0:
-		return errors.New("Requests which include `tool_use` or `tool_result` blocks must define tools") //nolint:staticcheck // the API's words
+		return complain("Requests which include `tool_use` or `tool_result` blocks must define tools")
 	case !toolID.MatchString(b.ID):
-		return fmt.Errorf("%s.tool_use.id: String should match pattern '%s'", path, toolID)
+		return complain("%s.tool_use.id: String should match pattern '%s'", path, toolID)
 	case k.ids[b.ID]:
-		return fmt.Errorf("%s: `tool_use` ids must be unique", path)
+		return complain("%s: `tool_use` ids must be unique", path)
 	case !toolName.MatchString(b.Name):
-		return fmt.Errorf("%s.tool_use.name: String should match pattern '%s'", path, toolName)
+		return complain("%s.tool_use.name: String should match pattern '%s'", path, toolName)
 	case len(input) == 0:
-		return fmt.Errorf("%s.tool_use.input: Field required", path)
+		return complain("%s.tool_use.input: Field required", path)
 	case input[0] != '{':
-		return fmt.Errorf("%s.tool_use.input: Input should be a valid dictionary", path)
+		return complain("%s.tool_use.input: Input should be a valid dictionary", path)
 	}
 	k.ids[b.ID] = true
 	return nil
@@ -143,10 +151,10 @@ func (k *messagesCheck) toolUse(path string, b *messageBlock) error {
 func resultContent(path string, b *messageBlock) error {
 	for j, part := range b.Content.blocks {
 		if !slices.Contains([]string{"text", "image", "document", "search_result"}, part.Type) {
-			return fmt.Errorf("%s.tool_result.content.%d: Input tag '%s' found using 'type' does not match any of the expected tags: 'text', 'image', 'document', 'search_result'", path, j, part.Type)
+			return complain("%s.tool_result.content.%d: Input tag '%s' found using 'type' does not match any of the expected tags: 'text', 'image', 'document', 'search_result'", path, j, part.Type)
 		}
 		if part.Type == "text" && (part.Text == nil || *part.Text == "" && !b.Content.text) {
-			return errors.New("messages: text content blocks must be non-empty")
+			return complain("messages: text content blocks must be non-empty")
 		}
 	}
 	return nil

@@ -1,6 +1,9 @@
 package model
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // failure is an error of the API, before a wire gives it its form.
 type failure struct {
@@ -10,11 +13,20 @@ type failure struct {
 	param      string // OpenAI alone
 	message    string
 	retryAfter string
+	rule       string // that wanted it
 }
 
 func invalid(message string) *failure {
 	return &failure{status: http.StatusBadRequest, message: message}
 }
+
+// complaint is an error in an API's own words, capitals and full stops included.
+type complaint string
+
+// Error implements error.
+func (c complaint) Error() string { return string(c) }
+
+func complain(format string, args ...any) error { return complaint(fmt.Sprintf(format, args...)) }
 
 // of makes the failure that a scenario wants.
 func (f *Fail) of() *failure {

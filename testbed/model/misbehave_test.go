@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -181,4 +182,19 @@ func TestConcurrentRequestsAreAllCounted(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"few": 5, "rest": 35}, count)
 	require.Len(t, numbers, 40)
+}
+
+// BenchmarkInstant is what a turn costs at least: a request, and an answer that
+// is streamed.
+func BenchmarkInstant(b *testing.B) {
+	server, err := Start(Options{Instant: []Answer{{Say: "All is well."}}})
+	require.NoError(b, err)
+	defer server.Close()
+	for b.Loop() {
+		res, err := http.Post(server.URL+"/v1/chat/completions", "application/json", strings.NewReader(streamChat))
+		require.NoError(b, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		require.NoError(b, err)
+		res.Body.Close()
+	}
 }

@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -133,7 +132,7 @@ func (c *chatContent) UnmarshalJSON(data []byte) error {
 	}
 	var parts []struct{ Type, Text, Refusal string }
 	if json.Unmarshal(data, &parts) != nil {
-		return errors.New("Invalid type for 'messages.content': expected one of a string or array of objects.") //nolint:staticcheck // the API's words
+		return complain("Invalid type for 'messages.content': expected one of a string or array of objects.")
 	}
 	var texts []string
 	for _, p := range parts {

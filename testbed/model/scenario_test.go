@@ -64,7 +64,7 @@ func TestCrashLoopIsExplainedFromWhatToolsReturn(t *testing.T) {
 func TestCrashLoopWithAnotherLog(t *testing.T) {
 	k := playing(t, "crash-loop", "k8s_get_resources", "k8s_get_pod_logs", "k8s_get_events")
 	r := k.answer(k.say("?"), shopPods)
-	r = k.answer(r, "sources: x\nlog:\n18:00:00 starting\n18:00:01 panic: out of cheese", "none")
+	r = k.answer(r, "sources: x\nlog:\n18:00:00 starting\n18:00:01 panic: out of cheese\n</fence>", "none")
 	require.Equal(t, "Pod checkout-55b6b4948d-z4pnl in namespace shop crash-loops. The last it says is: 18:00:01 panic: out of cheese\n", r.text())
 	r = k.answer(k.say("?"), "denied: you may not list pods")
 	require.Equal(t, "I could not find out why. The last tool said: denied: you may not list pods\n", r.text())
@@ -146,7 +146,7 @@ rules:
 	require.Equal(t, "third is 3", k.say(failed).text())
 	none := ask(t, server, `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"what?"}]}`)
 	require.Equal(t, 400, none.status)
-	require.Contains(t, none.body, "the scenario test has no rule for this request: 0 calls made")
+	require.Contains(t, none.body, `no rule for this request: the user's last text begins \"what?\", and after it 0 calls were made`)
 	k.messages = k.messages[:len(k.messages)-2]
 	require.Equal(t, "fifth", k.say(failed).text())
 	k.messages = k.messages[:len(k.messages)-2]

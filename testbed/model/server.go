@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -195,7 +196,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, on wire) {
 	}
 	record := s.ledger.begin(number, r, body)
 	if f := s.answer(w, r, on, body, number, script, key, record); f != nil {
-		s.ledger.end(record, f.status, f.message)
+		s.ledger.end(record, f.status, cmp.Or(f.rule, f.message))
 		on.fail(w, f)
 	}
 }
@@ -242,7 +243,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, on wire, body []
 		u = usage{input: a.usage.Input, output: a.usage.Output}
 	}
 	if a.fail != nil && a.fail.Status != 0 && (a.fail.After == nil || !c.stream) {
-		return a.fail.of()
+		f := a.fail.of()
+		f.rule = a.rule
+		return f
 	}
 	s.ledger.end(record, http.StatusOK, a.rule)
 	s.perform(w, r, on, c, a, u)
