@@ -20,8 +20,7 @@ func policy(name string) v1alpha1.AgentPolicy {
 func TestAnAgentPolicyIsReadOnlyUnlessItSaysMore(t *testing.T) {
 	t.Parallel()
 	all := policy("all")
-	_, err := admin.try(t.Context(), all, "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, all)
 	some := policy("some")
 	some.Spec = v1alpha1.AgentPolicySpec{
 		AgentSelector:   metav1.LabelSelector{MatchLabels: map[string]string{"team": "shop"}},
@@ -30,8 +29,7 @@ func TestAnAgentPolicyIsReadOnlyUnlessItSaysMore(t *testing.T) {
 		PerRun:          v1alpha1.RunLimits{Turns: new(int32(20)), ToolCalls: new(int32(50)), Duration: &metav1.Duration{Duration: 15 * time.Minute}, Tokens: new(int64(200_000)), CostUSD: new(v1alpha1.Dollars("0.50"))},
 		PerDay:          v1alpha1.DayLimits{Runs: new(int32(100)), ToolCalls: new(int32(2000)), Tokens: new(int64(10_000_000)), CostUSD: new(v1alpha1.Dollars("20"))},
 	}
-	_, err = admin.try(t.Context(), some, "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, some)
 
 	var list v1alpha1.AgentPolicyList
 	require.NoError(t, json.Unmarshal([]byte(vic.does(t, "get", "agentpolicies", "-o", "json")), &list))

@@ -41,8 +41,7 @@ func TestTheLeastThatAsks(t *testing.T) {
 		"apiVersion": "toolcrib.dev/v1alpha1", "kind": "AgentRun", "metadata": map[string]any{"name": "least"},
 		"spec": map[string]any{"agent": "a", "prompt": "Why?"},
 	}
-	_, err := admin.try(t.Context(), least, "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, least)
 	r := ran(t, "least")
 	require.Equal(t, v1alpha1.AgentRunSpec{Agent: "a", Prompt: "Why?", Trigger: &v1alpha1.RunTrigger{Kind: v1alpha1.TriggerPerson}}, r.Spec)
 	require.Equal(t, v1alpha1.AgentRunStatus{Phase: v1alpha1.RunPending}, r.Status)
@@ -58,8 +57,7 @@ func TestEveryFieldOfARunSurvives(t *testing.T) {
 		Trigger: &v1alpha1.RunTrigger{Kind: v1alpha1.TriggerAgent, Name: "lead", Key: "k"},
 		Parent:  &v1alpha1.RunParent{Agent: "tools/lead", Run: "r", Depth: 1},
 	}
-	_, err := admin.try(t.Context(), full, "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, full)
 	usage := v1alpha1.TokenUsage{Input: 1, Output: 2, CacheRead: 3, CacheWrite: 4}
 	status := v1alpha1.AgentRunStatus{
 		Phase: v1alpha1.RunCompleted, Message: "It was full.", Answer: "The disk was full.", Turns: 2, ToolCalls: 1, Tokens: usage, CostUSD: "0.012345",
@@ -90,8 +88,7 @@ func TestWhatWasAskedNeverChanges(t *testing.T) {
 	t.Parallel()
 	asked := run("asked")
 	asked.Spec.Data = "d"
-	_, err := admin.try(t.Context(), asked, "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, asked)
 	change := func(spec string) error {
 		_, err := admin.try(t.Context(), nil, "patch", "agentrun", "asked", "--type=merge", "-p", "spec: "+spec)
 		return err
@@ -129,8 +126,7 @@ func TestARunIsWellFormed(t *testing.T) {
 	})
 	largest := run("largest")
 	largest.Spec.Prompt, largest.Spec.Data = letters, letters
-	_, err := admin.try(t.Context(), largest, "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, largest)
 	admin.does(t, "patch", "agentrun", "largest", "--type=merge", "-p", "spec: {cancel: true}")
 }
 
@@ -174,8 +170,7 @@ func TestWhoAsked(t *testing.T) {
 // record as whoever won does.
 func TestARunIsClaimedOnce(t *testing.T) {
 	t.Parallel()
-	_, err := admin.try(t.Context(), run("claimed"), "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, run("claimed"))
 	claim := func(holder string) error {
 		return changes(t, "claimed", map[string]any{"op": "test", "path": "/status/claim", "value": nil},
 			map[string]any{"op": "add", "path": "/status/claim", "value": v1alpha1.RunClaim{Holder: holder, RenewedAt: metav1.NowMicro()}},

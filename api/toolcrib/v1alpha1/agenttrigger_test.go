@@ -27,8 +27,7 @@ func TestTriggersSurviveAndReadWell(t *testing.T) {
 	}
 	daily := v1alpha1.AgentTriggerSpec{Agent: "reporter", Prompt: "What happened?", Schedule: &v1alpha1.TriggerSchedule{Cron: "0 7 * * 1-5", TimeZone: "Europe/Berlin"}, MaxActive: 1}
 	for name, spec := range map[string]v1alpha1.AgentTriggerSpec{"alerts": alerts, "daily": daily} {
-		_, err := admin.try(t.Context(), trigger(name, spec), "create", "-f", "-")
-		require.NoError(t, err)
+		makes(t, trigger(name, spec))
 	}
 	at := metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Local())
 	status := v1alpha1.AgentTriggerStatus{

@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -42,11 +43,12 @@ func documents(t *testing.T, pattern string) []map[string]any {
 // kagent's documentation shows, as they stand.
 func TestWhatIsWrittenForKagentIsAdmitted(t *testing.T) {
 	t.Parallel()
-	apply := []string{"apply", "--validate=strict"}
+	var files []string
 	for _, file := range []string{"samples/agent.yaml", "samples/modelconfig.yaml", "documented/agents.yaml", "documented/modelconfigs.yaml", "documented/remotemcpservers.yaml"} {
-		apply = append(apply, "-f", filepath.Join(kagentObjects, file))
+		files = append(files, "-f", filepath.Join(kagentObjects, file))
 	}
-	out, err := cluster.Kubectl(t.Context(), apply...)
+	out, err := cluster.Kubectl(t.Context(), append([]string{"apply", "--validate=strict"}, files...)...)
+	t.Cleanup(func() { _, _ = cluster.Kubectl(context.Background(), append([]string{"delete"}, files...)...) })
 	require.NoError(t, err)
 	require.Equal(t, 17, strings.Count(string(out), " created\n"), string(out))
 
@@ -72,8 +74,7 @@ func TestEveryFieldOfKagentSurvives(t *testing.T) {
 		text, err := json.Marshal(document)
 		require.NoError(t, err)
 		require.NoError(t, yaml.UnmarshalStrict(text, written))
-		_, err = admin.try(t.Context(), written, "create", "--validate=strict", "-f", "-")
-		require.NoError(t, err)
+		makes(t, written)
 		if status, has := document["status"]; has {
 			patch, err := json.Marshal(map[string]any{"status": status})
 			require.NoError(t, err)
@@ -126,8 +127,7 @@ func TestTheCRDsOfKagentReadWell(t *testing.T) {
 	t.Parallel()
 	for _, document := range documents(t, kagentObjects+"/samples/[am]*.yaml") {
 		document["metadata"].(map[string]any)["namespace"] = "tools"
-		_, err := admin.try(t.Context(), document, "create", "-f", "-")
-		require.NoError(t, err)
+		makes(t, document)
 	}
 	status := `status: {revision: 0a1b2c3d4e, conditions: [{type: Accepted, status: "True", reason: Found, message: all is there, lastTransitionTime: "2026-01-02T03:04:05Z"}, {type: Ready, status: "False", reason: Starting, message: no pod is ready, lastTransitionTime: "2026-01-02T03:04:05Z"}]}`
 	admin.does(t, "patch", "agent", "k8s-troubleshooter", "--subresource=status", "--type=merge", "-p", status)
@@ -137,8 +137,7 @@ k8s-troubleshooter   Declarative   anthropic-claude   True       False   0a1b2c3
 	require.Equal(t, `NAME               PROVIDER    MODEL                      ACCEPTED   AGE
 anthropic-claude   anthropic   claude-sonnet-4-20250514              0s
 `, still(admin.does(t, "get", "mc", "anthropic-claude")))
-	_, err := admin.try(t.Context(), object("RemoteMCPServer", map[string]any{"description": "Kubernetes", "url": "http://kube:8080/mcp"}), "create", "-f", "-")
-	require.NoError(t, err)
+	makes(t, object("RemoteMCPServer", map[string]any{"description": "Kubernetes", "url": "http://kube:8080/mcp"}))
 	require.Equal(t, `NAME    PROTOCOL          URL                    ACCEPTED   AGE
 tried   STREAMABLE_HTTP   http://kube:8080/mcp              0s
 `, still(admin.does(t, "get", "rmcps", "tried")))

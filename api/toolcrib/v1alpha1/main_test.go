@@ -168,6 +168,17 @@ func (p person) patches(t *testing.T, name, status string) error {
 	return err
 }
 
+// makes makes the object as the administrator, and removes it after the test.
+func makes(t *testing.T, object any) {
+	t.Helper()
+	_, err := admin.try(t.Context(), object, "create", "--validate=strict", "-f", "-")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := admin.try(context.Background(), object, "delete", "-f", "-")
+		require.NoError(t, err)
+	})
+}
+
 // asks makes the approval, as a tool server does, and removes it after the test.
 func asks(t *testing.T, a v1alpha1.Approval) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,7 @@ func TestKubectlKnowsTools(t *testing.T) {
 	} {
 		_, err := cluster.Kubectl(t.Context(), append(args, "-n", "tools")...)
 		require.NoError(t, err)
+		t.Cleanup(func() { _, _ = cluster.Kubectl(context.Background(), "-n", "tools", "delete", args[1], "reads") })
 	}
 	for tool, want := range map[string]string{"k8s_get_resources": "yes\n", "k8s_delete_resource": "no\n"} {
 		out, _ := cluster.Kubectl(t.Context(), "-n", "tools", "auth", "can-i", "call", "tools.toolcrib.dev/"+tool, "--as=system:serviceaccount:agents:reader")
