@@ -65,8 +65,8 @@ func newCall(t *tool, req *mcp.CallToolRequest, now time.Time) *Call {
 	run, _ := req.Params.Meta[MetaRun].(string)
 	return &Call{
 		ID:    rand.Text()[:12],
-		Agent: oneLine(clean(agent), nameBytes),
-		Run:   oneLine(clean(run), nameBytes),
+		Agent: oneLine(Clean(agent), nameBytes),
+		Run:   oneLine(Clean(run), nameBytes),
 		tool:  t,
 		req:   req,
 		args:  req.Params.Arguments,

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// clean strips from foreign text what a person reading it would not see and a
+// Clean strips from foreign text what a person reading it would not see and a
 // model or a terminal might obey: ANSI escapes, control characters other than
 // newline and tab, invisible and direction-changing Unicode, invalid UTF-8.
 // Line ends of every kind become newlines.
-func clean(s string) string {
+func Clean(s string) string {
 	i := firstUnclean(s)
 	if i == len(s) {
 		return s
@@ -56,7 +56,7 @@ func oneLine(s string, max int) string {
 	return strings.ToValidUTF8(s[:max-len(cut)], "") + cut
 }
 
-// inSight writes out what clean would strip, as Go does: \x1b, \u200b. Line ends
+// inSight writes out what Clean would strip, as Go does: \x1b, \u200b. Line ends
 // of every kind become newlines.
 func inSight(s string) string {
 	if firstUnclean(s) == len(s) {

@@ -115,7 +115,7 @@ func (g *gate) consume(ctx context.Context, c *Call) error {
 		c.verdict = "cannot ask"
 		return err
 	}
-	a.DecidedBy, a.Reason = oneLine(clean(a.DecidedBy), nameBytes), oneLine(clean(a.Reason), reasonBytes)
+	a.DecidedBy, a.Reason = oneLine(Clean(a.DecidedBy), nameBytes), oneLine(Clean(a.Reason), reasonBytes)
 	c.verdict, c.approval = a.verdict(), a
 	switch a.State {
 	case ApprovalConsumed:
@@ -199,7 +199,7 @@ func (g *gate) request(c *Call) (ApprovalRequest, error) {
 		return ApprovalRequest{}, Errorf(TooLarge, "the arguments take %d bytes, more than the %d a person can be asked to approve at once. Nothing was changed; change less per call", len(args), maxApprovedArguments)
 	}
 	return ApprovalRequest{
-		Server: g.server, Tool: c.tool.Name, Caller: c.Caller.Name, Agent: oneLine(clean(cmp.Or(c.Agent, c.Caller.Name)), nameBytes), Run: c.Run, Call: c.ID,
+		Server: g.server, Tool: c.tool.Name, Caller: c.Caller.Name, Agent: oneLine(Clean(cmp.Or(c.Agent, c.Caller.Name)), nameBytes), Run: c.Run, Call: c.ID,
 		Target: c.plan.Target, Arguments: args, ArgumentsHash: c.argsHash,
 		Plan: plan, PlanHash: c.planHash,
 		Key: g.hash("key")[:8], Expires: g.now().Add(approvalTTL),

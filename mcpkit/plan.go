@@ -96,7 +96,7 @@ func unseenArguments(args json.RawMessage) []string {
 	return notes
 }
 
-// unseen lists the characters below n that clean would take out, each once.
+// unseen lists the characters below n that Clean would take out, each once.
 // Line ends do not count.
 func unseen(n *node) []string {
 	var found []string

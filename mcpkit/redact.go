@@ -28,7 +28,7 @@ type Redactor struct {
 func NewRedactor(key []byte) *Redactor {
 	m := hmac.New(sha256.New, key)
 	m.Write([]byte("redact\x00"))
-	return &Redactor{m.Sum(nil), clean}
+	return &Redactor{m.Sum(nil), Clean}
 }
 
 // InSight is r for whoever decides about a change: what r strips is written out,

@@ -51,7 +51,7 @@ func FuzzRedactPlanted(f *testing.F) {
 		f.Add(c.in, c.in, byte(i), byte(i%5))
 	}
 	f.Fuzz(func(t *testing.T, before, after string, where, depth byte) {
-		if strings.Contains(clean(before+after), secret) {
+		if strings.Contains(Clean(before+after), secret) {
 			return
 		}
 		lines := func(s string) string { return before + "\n" + s + "\n" + after }
@@ -99,11 +99,11 @@ func FuzzRedactPlanted(f *testing.F) {
 func FuzzClean(f *testing.F) {
 	f.Add("a\x1b[31mred\x1b]0;t\x07\u202e\U000E0041\xff\x9b\u009b1m")
 	f.Fuzz(func(t *testing.T, s string) {
-		out := clean(s)
+		out := Clean(s)
 		require.True(t, utf8.ValidString(out))
 		for _, r := range out {
 			require.False(t, r < ' ' && r != '\n' && r != '\t' || r == 0x7f || invisible(r), "%U", r)
 		}
-		require.Equal(t, out, clean(out))
+		require.Equal(t, out, Clean(out))
 	})
 }

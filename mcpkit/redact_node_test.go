@@ -138,6 +138,6 @@ func TestClean(t *testing.T) {
 		"a\xffb\xc3":                                "ab",
 		"é 日本 😀":                                    "é 日本 😀",
 	} {
-		require.Equal(t, want, clean(in), "%q", in)
+		require.Equal(t, want, Clean(in), "%q", in)
 	}
 }

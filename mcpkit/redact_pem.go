@@ -184,7 +184,7 @@ func (r *Redactor) splitKeys(items []*node) {
 // keyLine redacts one line inside a private key, perhaps the last before its
 // end, and reports whether the key goes on after it.
 func (r *Redactor) keyLine(item *node, ending bool) bool {
-	s := clean(item.text)
+	s := Clean(item.text)
 	from, to := strings.LastIndexByte(strings.TrimRight(s, " "), ' ')+1, len(s)
 	ends := false
 	if i := strings.Index(s, pemEnd); i >= 0 {
