@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
 // Class is what a tool does to what it reaches.
@@ -40,6 +42,7 @@ type Call struct {
 	Arguments json.RawMessage // a JSON object
 	Path      []string        // the agents above this one, outermost first, as NAMESPACE/NAME
 	Fresh     bool            // nothing is known to have come of an earlier try
+	Access    v1alpha1.Access // the most that an agent may do that is called; what its own policy says if empty
 }
 
 // Outcome is what a tool answered.

@@ -1,0 +1,210 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/toolcrib/toolcrib/agentcore/declared"
+	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+)
+
+// Pauses between two tries to reach a server, and between two looks at one that
+// says that its list has changed. They double up to the longest.
+const (
+	firstPause  = 250 * time.Millisecond
+	longestWait = time.Minute
+)
+
+// server is one tool server: what it was found to have, and the session with it,
+// if there is one.
+type server struct {
+	declared.Server
+	box     *Box
+	id      string        // NAMESPACE/NAME
+	url     *url.URL      // nil if spec.url is none
+	timeout time.Duration // of opening a session and of listing
+	quiet   time.Duration // that a call may go without a sign of life
+
+	tried chan struct{} // closed once the first try to list its tools is over
+	once  sync.Once
+	stir  chan struct{} // wakes keep; holds one
+
+	opening chan struct{} // held by whoever opens a session
+	asking  atomic.Int32  // questions before a person
+
+	mu         sync.Mutex
+	session    *session
+	found      []Tool   // what it offers of what the Agent names
+	known      bool     // it has listed its tools
+	complaints []string // about what it lists
+	trouble    string   // why it cannot be called now, if so
+	waiting    map[string]*pending
+}
+
+func newServer(b *Box, d declared.Server) *server {
+	s := &server{
+		Server: d, box: b, id: d.Namespace + "/" + d.RemoteMCPServer.Name,
+		tried: make(chan struct{}), stir: make(chan struct{}, 1), opening: make(chan struct{}, 1),
+		waiting: map[string]*pending{},
+	}
+	s.timeout = duration(d.Spec.Timeout, 30*time.Second)
+	s.quiet = max(s.timeout, duration(d.Spec.SSEReadTimeout, 0))
+	if u, err := url.Parse(d.Spec.URL); err == nil && u.Host != "" {
+		s.url = u
+	}
+	return s
+}
+
+func duration(d kagent.Duration, otherwise time.Duration) time.Duration {
+	if value, err := d.Parse(); err == nil && value > 0 {
+		return value
+	}
+	return otherwise
+}
+
+// keep looks at what the server offers, again and again: when it says that this
+// has changed, when it was lost, and from time to time.
+func (s *server) keep() {
+	defer s.leave()
+	pause, looked := firstPause, time.Now()
+	for {
+		err := s.discover()
+		s.once.Do(func() { close(s.tried) })
+		wait := s.box.options.Refresh
+		if time.Since(looked) > longestWait {
+			pause = firstPause
+		}
+		if looked = time.Now(); err != nil {
+			wait, pause = pause, min(2*pause, longestWait)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.box.life.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+			continue
+		case <-s.stir:
+			timer.Stop()
+		}
+		select { // a server that always has news is not asked all the time
+		case <-s.box.life.Done():
+			return
+		case <-time.After(pause):
+			pause = min(2*pause, longestWait)
+		}
+	}
+}
+
+// wake lets keep look soon.
+func (s *server) wake() {
+	select {
+	case s.stir <- struct{}{}:
+	default:
+	}
+}
+
+// leave ends the session, if there is one.
+func (s *server) leave() {
+	s.mu.Lock()
+	current := s.session
+	s.session = nil
+	s.mu.Unlock()
+	if current != nil {
+		current.close()
+	}
+}
+
+// discover lists the server's tools. A session that was there before may have
+// died unnoticed, so that a second try is made with a fresh one.
+func (s *server) discover() error {
+	for {
+		current, fresh, err := s.connect(s.box.life)
+		if err == nil {
+			var tools []*mcp.Tool
+			if tools, err = current.list(s.timeout); err == nil {
+				s.learn(tools)
+				return nil
+			}
+			s.drop(current)
+		}
+		if err == nil || fresh || s.box.life.Err() != nil || current == nil {
+			s.mu.Lock()
+			s.trouble = s.why(err, current)
+			s.mu.Unlock()
+			return err
+		}
+	}
+}
+
+// learn keeps what the server lists, as far as the Agent names it.
+func (s *server) learn(tools []*mcp.Tool) {
+	found, complaints := pick(s.Server, s.id, tools)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found, s.complaints, s.known, s.trouble = found, complaints, true, ""
+}
+
+// connect returns the session with the server, a fresh one if there is none. All
+// who want one at once wait for the same.
+func (s *server) connect(ctx context.Context) (current *session, fresh bool, err error) {
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	s.mu.Lock()
+	current = s.session
+	s.mu.Unlock()
+	if current != nil {
+		return current, false, nil
+	}
+	if current, err = s.open(ctx); err != nil {
+		return nil, true, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.box.life.Err() != nil { // closed meanwhile
+		go current.close()
+		return nil, true, s.box.life.Err()
+	}
+	s.session = current
+	return current, true, nil
+}
+
+// drop gives up a session that is of no use any more.
+func (s *server) drop(old *session) {
+	s.mu.Lock()
+	if s.session == old {
+		s.session = nil
+	}
+	s.mu.Unlock()
+	old.abandon()
+}
+
+// offer is what the server offers, and what is wrong with it. What it listed last
+// stays on offer while it cannot be reached: it may be back for the call.
+func (s *server) offer() (tools []Tool, problems []string) {
+	select {
+	case <-s.tried:
+	default:
+		return nil, []string{fmt.Sprintf("tool server %s has not answered yet; its tools come later", s.id)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble != "" {
+		problems = append(problems, fmt.Sprintf("tool server %s: %s", s.id, s.trouble))
+	}
+	return slices.Clone(s.found), append(problems, s.complaints...)
+}
+
+// errUnsuitable is that what is declared of the server cannot work.
+var errUnsuitable = errors.New("spec.url is no URL of http or https with a host")
