@@ -16,7 +16,14 @@ import (
 type Model interface {
 	// Generate asks for the next answer. say, if not nil, hears the text as it
 	// arrives, from the goroutine that called. The error is the context's or an
-	// [*Error]; what could be retried has been.
+	// [*Error]; what could be retried has been. With an error, the reply holds
+	// nothing but the usage of the tries.
+	//
+	// An answer that breaks off is asked for again, from its beginning: the text
+	// that say heard until then is void, and say hears the new one from its
+	// start. Restarted of the request is called in between; if it is nil, say
+	// hears a line of its own that tells of it. The text of the reply is that of
+	// the last try alone.
 	Generate(ctx context.Context, r Request, say func(text string)) (Reply, error)
 }
 
@@ -26,6 +33,7 @@ type Request struct {
 	Messages  []Message
 	Tools     []Tool // in the same order at each request, so that prompts can be cached
 	MaxTokens int    // of the answer; the ModelConfig's, or the provider's default, if 0
+	Restarted func() // told, from the goroutine that called, that what say has heard is void; may be nil
 }
 
 // Role is who speaks in a message.
@@ -73,7 +81,7 @@ type Result struct {
 type Reply struct {
 	Text   string
 	Calls  []Call
-	Usage  v1alpha1.TokenUsage
+	Usage  v1alpha1.TokenUsage // of all tries, as far as the provider told
 	Stop   Stop
 	Opaque string // as JSON, if it must be sent back unchanged; see [Message]
 }
@@ -109,6 +117,8 @@ type Error struct {
 	Text       string        // what the provider said, bounded
 	RetryAfter time.Duration // as the provider asked; 0 if it did not
 	Err        error         // for the log
+
+	again bool // asking again may help
 }
 
 func (e *Error) Error() string {
