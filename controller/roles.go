@@ -40,8 +40,10 @@ func roles() []any {
 	return []any{
 		clusterRole(account, rules...),
 		clusterRole(AgentRole,
-			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"agentruns"}, Verbs: []string{"get", "list", "watch", "create"}},
+			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"agentruns"}, Verbs: []string{"get", "list", "watch", "create", "patch"}},
 			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"agentruns/status"}, Verbs: []string{"get", "patch", "update"}},
+			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"approvals"}, Verbs: []string{"list", "create", "consume"}},
+			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"approvals/status"}, Verbs: []string{"update"}},
 		),
 		clusterRole(AgentReviewsRole,
 			rbacv1.PolicyRule{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},

@@ -14,9 +14,10 @@ import (
 type Agent struct {
 	kagent.Agent // normalised
 
-	Model   kagent.ModelConfig // normalised
-	System  string             // the system message, its templates filled in
-	Servers []Server           // in the order of the Agent's tools
+	Model   kagent.ModelConfig  // normalised
+	Folder  *kagent.ModelConfig // the model that writes summaries; Model if nil
+	System  string              // the system message, its templates filled in
+	Servers []Server            // in the order of the Agent's tools
 	Agents  []SubAgent
 	Limits  Limits
 	Prices  Prices

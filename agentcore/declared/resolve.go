@@ -123,7 +123,7 @@ func (r *resolution) resolve() {
 		r.wrong("spec.type", "agents of type BYO bring an image of their own and are not run here; write a Declarative one")
 		return
 	}
-	r.model()
+	r.modelConfigs()
 	a.Secrets = r.secrets(a.Model)
 	for i, t := range a.Spec.Declarative.Tools {
 		path := fmt.Sprintf("spec.declarative.tools[%d]", i)
@@ -145,20 +145,31 @@ func (r *resolution) unserved(of string, paths []string) {
 	}
 }
 
-func (r *resolution) model() {
-	name := r.out.Spec.Declarative.ModelConfig
+// modelConfigs resolves the ModelConfig that the agent thinks with, and the one that
+// writes its summaries.
+func (r *resolution) modelConfigs() {
+	d := r.out.Spec.Declarative
+	if m := r.model("spec.declarative.modelConfig", d.ModelConfig); m != nil {
+		r.out.Model = *m
+	}
+	if c := d.Context; c != nil && c.Compaction != nil && c.Compaction.Summarizer != nil && c.Compaction.Summarizer.ModelConfig != "" {
+		r.out.Folder = r.model("spec.declarative.context.compaction.summarizer.modelConfig", c.Compaction.Summarizer.ModelConfig)
+	}
+}
+
+func (r *resolution) model(path, name string) *kagent.ModelConfig {
 	k := key{r.out.Namespace, name}
 	found, ok := r.models[k]
 	if !ok {
-		r.wrong("spec.declarative.modelConfig", "ModelConfig %s is not declared%s", k, near(k, r.models))
-		return
+		r.wrong(path, "ModelConfig %s is not declared%s", k, near(k, r.models))
+		return nil
 	}
-	r.out.Model = *found.value.DeepCopy()
-	if p := r.out.Model.Spec.Provider; !p.Served() {
+	if p := found.value.Spec.Provider; !p.Served() {
 		r.problems = append(r.problems, found.at.errorf("spec.provider", "%s is not served; use Anthropic, OpenAI, AzureOpenAI, Ollama or Gemini, or reach it by openAI.baseUrl if it speaks OpenAI's API", p))
-		return
+		return nil
 	}
-	r.unserved("ModelConfig "+name+": ", r.out.Model.Unsupported())
+	r.unserved("ModelConfig "+name+": ", found.value.Unsupported())
+	return found.value.DeepCopy()
 }
 
 func (r *resolution) server(path string, t kagent.Tool) {

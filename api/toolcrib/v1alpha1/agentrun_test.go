@@ -79,8 +79,8 @@ func TestEveryFieldOfARunSurvives(t *testing.T) {
 	admin.does(t, "patch", "agentrun", "full", "--subresource=status", "--type=merge", "-p", string(patch))
 	require.Equal(t, full.Spec, ran(t, "full").Spec)
 	require.Equal(t, status, ran(t, "full").Status, "to the byte, what a provider signed too")
-	require.Equal(t, `NAME   AGENT   TRIGGER   PHASE       TURNS   CALLS   USD        AGE   BY    INPUT   OUTPUT   MESSAGE
-full   a       Agent     Completed   2       1       0.012345   0s    ada   1       2        It was full.
+	require.Equal(t, `NAME   AGENT   TRIGGER   PHASE       TURNS   CALLS   USD        AGE   BY    INPUT   OUTPUT   CACHE READ   CACHE WRITE   MESSAGE
+full   a       Agent     Completed   2       1       0.012345   0s    ada   1       2        3            4             It was full.
 `, still(admin.does(t, "get", "arun", "full", "-o", "wide")))
 }
 

@@ -28,6 +28,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name=By,type=string,JSONPath=`.spec.requestedBy`,priority=1,description="Who asked"
 // +kubebuilder:printcolumn:name=Input,type=integer,JSONPath=`.status.tokens.input`,priority=1,description="Tokens that the model read"
 // +kubebuilder:printcolumn:name=Output,type=integer,JSONPath=`.status.tokens.output`,priority=1,description="Tokens that the model wrote"
+// +kubebuilder:printcolumn:name="Cache Read",type=integer,JSONPath=`.status.tokens.cacheRead`,priority=1,description="Tokens that the model read from a cache"
+// +kubebuilder:printcolumn:name="Cache Write",type=integer,JSONPath=`.status.tokens.cacheWrite`,priority=1,description="Tokens that the model read and wrote into a cache"
 // +kubebuilder:printcolumn:name=Message,type=string,JSONPath=`.status.message`,priority=1,description="How it stands, in a line"
 type AgentRun struct {
 	metav1.TypeMeta   `json:",inline"`

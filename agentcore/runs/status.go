@@ -1,0 +1,99 @@
+package runs
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/toolcrib/toolcrib/agentcore/declared"
+	"github.com/toolcrib/toolcrib/agentcore/run"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Bounds of a status, in bytes, as the type has them.
+const (
+	mostMessage   = 1000
+	mostAnswer    = 128 << 10
+	mostApprovals = 256
+)
+
+// describe writes into a status how a run stands.
+func describe(s *v1alpha1.AgentRunStatus, now *run.State, prices declared.Prices) {
+	s.Phase = cmp.Or(now.Phase, v1alpha1.RunRunning)
+	s.Turns, s.ToolCalls, s.Tokens = int32(len(now.Turns)), int32(now.ToolCalls), now.Usage
+	if cost, known := prices.Cost(now.Usage); known && cost > 0 {
+		s.CostUSD = dollars(cost)
+	}
+	if s.Phase.Final() {
+		s.Answer = cut(now.Answer(), mostAnswer)
+	}
+	s.Message = cut(message(now, s.Phase), mostMessage)
+	s.TraceID = now.TraceID()
+	s.StartedAt, s.FinishedAt = moment(now.Started), moment(now.Ended)
+	s.Approvals = approvals(now.Waits)
+}
+
+// message says how a run stands in a line.
+func message(now *run.State, phase v1alpha1.RunPhase) string {
+	if wait, waits := now.Waiting(); waits && !phase.Final() {
+		return line(cmp.Or(wait.Reason, "a person must decide about "+wait.Tool))
+	}
+	if phase.Final() {
+		return line(cmp.Or(now.Reason, now.Answer()))
+	}
+	for i := len(now.Turns) - 1; i >= 0; i-- {
+		for _, c := range now.Turns[i].Calls {
+			if !c.Done {
+				return "calls " + c.Tool
+			}
+		}
+		break
+	}
+	return "thinks"
+}
+
+func line(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// cut is the beginning of a text that may be too long, with whole characters.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len("…")], "") + "…"
+}
+
+func moment(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	at := metav1.NewTime(t)
+	return &at
+}
+
+// dollars is an amount to the millionth.
+func dollars(amount float64) v1alpha1.Dollars {
+	text := strconv.FormatFloat(amount, 'f', 6, 64)
+	return v1alpha1.Dollars(strings.TrimRight(strings.TrimRight(text, "0"), "."))
+}
+
+// approvals are those that a run asked for. Of one that is asked for again, what
+// came last counts.
+func approvals(waits []run.Wait) []v1alpha1.RunApproval {
+	var out []v1alpha1.RunApproval
+	at := map[string]int{}
+	for _, w := range waits {
+		if w.Approval == "" {
+			continue
+		}
+		a := v1alpha1.RunApproval{Name: w.Approval, Tool: w.Tool, Decision: w.Decision}
+		if i, known := at[w.Approval]; known {
+			out[i] = a
+		} else if len(out) < mostApprovals {
+			at[w.Approval] = len(out)
+			out = append(out, a)
+		}
+	}
+	return out
+}
