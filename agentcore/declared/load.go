@@ -26,7 +26,7 @@ type Directory struct {
 	bare       map[key]bool // agents of which only the name and what they can do is written
 	configMaps map[key]object[configMap]
 	secrets    map[key]object[secret]
-	prices     []byte
+	prices     PriceTable
 	files      map[string]string // content by path, for the revision
 }
 
@@ -69,6 +69,10 @@ func Load(paths ...string) (*Directory, error) {
 		configMaps: map[key]object[configMap]{}, secrets: map[key]object[secret]{}, bare: map[key]bool{}, files: map[string]string{},
 	}
 	var problems []error
+	var err error
+	if d.prices, err = ParsePrices(nil); err != nil {
+		return nil, err
+	}
 	for _, path := range paths {
 		files, err := list(path)
 		if err != nil {
@@ -132,7 +136,9 @@ func (d *Directory) read(file string) []error {
 	}
 	d.files[file] = string(content)
 	if filepath.Base(file) == pricesFile {
-		d.prices = content
+		if d.prices, err = ParsePrices(content); err != nil {
+			return []error{fmt.Errorf("read %s: %w", file, err)}
+		}
 		return nil
 	}
 	var problems []error

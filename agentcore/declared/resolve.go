@@ -136,7 +136,7 @@ func (r *resolution) resolve() {
 	r.cycle()
 	a.System = r.systemMessage()
 	a.Limits = r.limits(a.Namespace, a.Labels)
-	a.Prices = r.price()
+	a.Prices = r.prices.Of(a.Model.Spec.Model)
 }
 
 func (r *resolution) unserved(of string, paths []string) {

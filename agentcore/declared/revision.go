@@ -15,6 +15,3 @@ func (d *Directory) revision() string {
 	}
 	return kagent.Revision(files)
 }
-
-// price is what the agent's model costs.
-func (r *resolution) price() Prices { return Prices{} }
