@@ -88,6 +88,9 @@ func (c *chat) once(ctx context.Context, web *http.Client, key string, r Request
 	for _, t := range r.Tools {
 		params.Tools = append(params.Tools, offered(t))
 	}
+	if r.NoCalls && len(r.Tools) > 0 {
+		params.ToolChoice = openai.ChatCompletionToolChoiceOptionUnionParam{OfAuto: openai.String("none")}
+	}
 	params.Messages = conversation(r)
 	options := []option.RequestOption{option.WithHTTPClient(web)}
 	switch {

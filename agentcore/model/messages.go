@@ -53,6 +53,9 @@ func (m *messages) ask(ctx context.Context, c *http.Client, key string, r Reques
 	params := m.params
 	params.MaxTokens = cmp.Or(int64(r.MaxTokens), params.MaxTokens)
 	params.Tools = toolsOf(r.Tools)
+	if r.NoCalls && len(r.Tools) > 0 {
+		params.ToolChoice = anthropic.ToolChoiceUnionParam{OfNone: &anthropic.ToolChoiceNoneParam{}}
+	}
 	if r.System != "" {
 		params.System = []anthropic.TextBlockParam{{Text: r.System, CacheControl: anthropic.NewCacheControlEphemeralParam()}}
 	}

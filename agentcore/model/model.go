@@ -34,6 +34,7 @@ type Request struct {
 	Tools     []Tool // in the same order at each request, so that prompts can be cached
 	MaxTokens int    // of the answer; the ModelConfig's, or the provider's default, if 0
 	Restarted func() // told, from the goroutine that called, that what say has heard is void; may be nil
+	NoCalls   bool   // the tools are those of earlier calls, and none may be called now
 }
 
 // Role is who speaks in a message.

@@ -217,7 +217,7 @@ func (w *work) write(ctx context.Context, p planned) (record.Event, error) {
 		return w.await(ctx, p, toolbox.Outcome{}, true)
 	}
 	outcome, err := w.tryWrite(ctx, p, true)
-	if err != nil {
+	if err != nil && (outcome.Unsure || outcome.Text == "") {
 		return w.result(p, unsure(p.Call.Tool, "no answer came before the run had to end"), true, outcomeUnsure), nil
 	}
 	if outcome.Approval != nil && outcome.Approval.State == approvalPending {

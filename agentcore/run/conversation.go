@@ -25,7 +25,7 @@ func (s *State) conversation(f fence) []model.Message {
 	c := conversation{s, f}
 	var out []model.Message
 	for _, h := range s.History {
-		out = append(out, model.Message{Role: model.User, Text: h.Question}, model.Message{Role: model.Assistant, Text: orElse(h.Answer, "(no answer)")})
+		out = append(out, model.Message{Role: model.User, Text: orElse(h.Question, "(no question)")}, model.Message{Role: model.Assistant, Text: orElse(h.Answer, "(no answer)")})
 	}
 	out = append(out, model.Message{Role: model.User, Text: c.question()})
 	for _, t := range s.Turns[s.Folded:] {
@@ -57,7 +57,7 @@ func (c *conversation) turn(out []model.Message, t Turn) []model.Message {
 // known by now if it has been folded.
 func (c *conversation) question() string {
 	var b strings.Builder
-	b.WriteString(c.Question)
+	b.WriteString(orElse(c.Question, "(no question)"))
 	if c.Data != "" {
 		fmt.Fprintf(&b, "\n\nThis came with the question:\n%s", c.wrap("whoever asked", c.Data))
 	}

@@ -3,7 +3,6 @@ package run_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -109,7 +108,7 @@ func anAgent(limits declared.Limits) declared.Agent {
 	return a
 }
 
-// answers is a run of a question to its end.
+// ask is a run of a question to its end.
 func ask(t *testing.T, r run.Runner, text string) (run.State, []record.Event) {
 	t.Helper()
 	log := &record.Memory{}
@@ -142,14 +141,22 @@ func story(events []record.Event) []string {
 	return out
 }
 
-// result is what the model was told of a call.
-func result(r model.Request, call string) (model.Result, error) {
-	for _, m := range r.Messages {
-		for _, res := range m.Results {
-			if res.Call == call {
-				return res, nil
-			}
+// hear is a model that is listened to. Its answer is given by a function of the
+// request, or by another model before which its functions are called.
+func hear[T thinker | func(model.Request) model.Reply](m T, each ...func(model.Request)) thinker {
+	return func(ctx context.Context, r model.Request, say func(string)) (model.Reply, error) {
+		for _, f := range each {
+			f(r)
 		}
+		if f, ok := any(m).(func(model.Request) model.Reply); ok {
+			return f(r), ctx.Err()
+		}
+		return any(m).(thinker)(ctx, r, say)
 	}
-	return model.Result{}, fmt.Errorf("no result of call %s", call)
 }
+
+func failing(err error) thinker {
+	return func(context.Context, model.Request, func(string)) (model.Reply, error) { return model.Reply{}, err }
+}
+
+func memory() *record.Memory { return &record.Memory{} }

@@ -47,7 +47,7 @@ func (w *work) system() string {
 // close ends a run that reached a limit: with one last answer of the model,
 // without tools, if there is room for it.
 func (w *work) close(ctx context.Context, request model.Request, reason string) error {
-	request.Tools = nil
+	request.NoCalls = true
 	last := &request.Messages[len(request.Messages)-1]
 	last.Text = strings.TrimLeft(fmt.Sprintf("%s\n\nThis run ends now: %s. No tools can be called any more. Give your last answer: say plainly that the run was stopped and why, what you know by now, what is not known, and what to do next.", last.Text, reason), "\n")
 	most, allowed := w.lastTokens(request)
@@ -60,10 +60,10 @@ func (w *work) close(ctx context.Context, request model.Request, reason string) 
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil { // then it ends with what was said before
+	if err != nil || strings.TrimSpace(reply.Text) == "" { // then it ends with what was said before
 		return end
 	}
-	reply.Calls = nil // it has none to call
+	reply.Calls, reply.Opaque = nil, "" // whatever it would call
 	answered := w.answered(reply)
 	answered.Reason = closingPrefix + reason
 	if err := w.append(ctx, answered); err != nil {
@@ -132,7 +132,7 @@ func odd(r rune) bool {
 // ask puts a request to a model, within the run's time. aloud says whether the
 // answer is the agent's, which others hear.
 func (w *work) ask(ctx context.Context, m model.Model, r model.Request, aloud bool) (model.Reply, error) {
-	ctx, cancel := w.timed(ctx, len(r.Tools) == 0)
+	ctx, cancel := w.timed(ctx, r.NoCalls)
 	defer cancel()
 	ctx, end := w.trace(ctx, "generate "+w.Agent.Model.Spec.Model)
 	began := time.Now()

@@ -1,0 +1,99 @@
+package run_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/agentcore/model"
+	"github.com/toolcrib/toolcrib/agentcore/run"
+	"github.com/toolcrib/toolcrib/agentcore/toolbox"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
+)
+
+// cancelled is a run that is cancelled after a second, and how long it took.
+func cancelled(t *testing.T, m thinker, tools *shelf, cause error) (s run.State, took time.Duration, err error, resume func() run.State) {
+	r := runner(m, tools)
+	r.Agent.Limits.Access = v1alpha1.AccessWrite
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(time.Second, func() { cancel(cause) })
+	log := memory()
+	began := time.Now()
+	s, err = r.Run(ctx, run.Question{Run: "r", Text: "Why?"}, log, run.Observer{})
+	return s, time.Since(began), err, func() run.State {
+		s, err := r.Run(t.Context(), run.Question{Run: "r"}, log, run.Observer{})
+		require.NoError(t, err)
+		return s
+	}
+}
+
+func hangs(ctx context.Context, _ toolbox.Tool, _ toolbox.Call) (toolbox.Outcome, error) {
+	<-ctx.Done()
+	return toolbox.Outcome{}, ctx.Err()
+}
+
+func TestCancelEndsAtOnce(t *testing.T) {
+	t.Run("while the model speaks", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := thinker(func(ctx context.Context, _ model.Request, say func(string)) (model.Reply, error) {
+				say("The cause is")
+				<-ctx.Done()
+				return model.Reply{}, ctx.Err()
+			})
+			s, took, err, _ := cancelled(t, m, &shelf{}, nil)
+			require.NoError(t, err)
+			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
+			require.Equal(t, "The cause is", s.Answer())
+			require.Equal(t, time.Second, took)
+		})
+	})
+	t.Run("while a tool reads", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, took, err, _ := cancelled(t, script(says("", calls("a", "get", "{}"))), &shelf{tools: []toolbox.Tool{reads("get")}, answer: hangs}, nil)
+			require.NoError(t, err)
+			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
+			require.Equal(t, time.Second, took)
+		})
+	})
+	t.Run("while a tool writes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			answer := func(ctx context.Context, _ toolbox.Tool, _ toolbox.Call) (toolbox.Outcome, error) {
+				time.Sleep(5 * time.Second)
+				return toolbox.Outcome{Text: "written"}, ctx.Err()
+			}
+			s, took, err, _ := cancelled(t, script(says("", calls("a", "put", "{}"))), &shelf{tools: []toolbox.Tool{writes("put")}, answer: answer}, nil)
+			require.NoError(t, err)
+			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
+			require.Equal(t, "written", s.Turns[0].Calls[0].Result, "what came of the write is known")
+			require.Equal(t, 5*time.Second, took)
+		})
+	})
+	t.Run("while a tool that hangs writes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, took, err, _ := cancelled(t, script(says("", calls("a", "put", "{}"))), &shelf{tools: []toolbox.Tool{writes("put")}, answer: hangs}, nil)
+			require.NoError(t, err)
+			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
+			require.Equal(t, "unsure", s.Turns[0].Calls[0].Outcome)
+			require.Equal(t, 21*time.Second, took)
+		})
+	})
+}
+
+func TestARunIsHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tools := &shelf{tools: []toolbox.Tool{reads("get")}, answer: hangs}
+		m := script(says("", calls("a", "get", "{}")), says("Done."))
+		s, took, err, resume := cancelled(t, m, tools, run.ErrHandover)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, v1alpha1.RunRunning, s.Phase)
+		require.Equal(t, time.Second, took)
+		tools.answer = nil
+		time.Sleep(time.Hour)
+		s = resume()
+		require.Equal(t, v1alpha1.RunCompleted, s.Phase)
+		require.Equal(t, []string{"get {}", "get {}"}, tools.calls())
+		require.Equal(t, time.Duration(0), s.Active(time.Now()).Truncate(time.Minute), "the time in which nobody was there does not count")
+	})
+}
