@@ -290,6 +290,6 @@ func (w *work) result(p planned, text string, failed bool, outcome string) recor
 	w.mu.Unlock()
 	return record.Event{
 		Type: v1alpha1.EventResult, Turn: int32(len(w.state.Turns)), Call: p.ID, Tool: p.Call.Tool,
-		Text: bound(text, max(resultLeast, min(resultBytes, left/10))), Error: failed, Reason: outcome,
+		Text: bound(text, max(resultLeast, min(resultBytes, left/24))), Error: failed, Reason: outcome,
 	}
 }

@@ -21,14 +21,31 @@ const folding = `You keep the notes of an agent that works on a question with to
 // fold folds the older turns into a summary when the conversation fills the
 // model's window. It reports whether it did.
 func (w *work) fold(ctx context.Context, request model.Request) (bool, error) {
-	if size(request) < w.threshold() {
+	most, turns := w.threshold(), len(w.state.Turns)
+	if size(request) < most || turns == w.state.Folded {
 		return false, nil
 	}
-	until := len(w.state.Turns) - w.keep()
-	if until <= w.state.Folded {
-		return false, nil // the model will say if it is too long
+	for until := max(turns-w.keep(), w.state.Folded+1); until < turns; until++ {
+		if w.sizeWithout(until) < most {
+			return true, w.foldUntil(ctx, until)
+		}
 	}
-	return true, w.foldUntil(ctx, until)
+	// What the model has not read yet goes only if it has to.
+	if latest := turns - 1; w.sizeWithout(latest) < window(w.Agent.Model.Spec.Model)/10*9 {
+		if latest == w.state.Folded {
+			return false, nil
+		}
+		return true, w.foldUntil(ctx, latest)
+	}
+	return true, w.foldUntil(ctx, turns)
+}
+
+// sizeWithout is about how many tokens the next request takes once the turns up
+// to one are folded.
+func (w *work) sizeWithout(until int) int {
+	folded := w.state
+	folded.Folded, folded.Summary = until, ""
+	return foldedTokens/4 + size(model.Request{System: w.system(), Messages: folded.conversation(w.fence), Tools: w.offer.forModel()})
 }
 
 // shorten folds what it can, since the model has said that the conversation is

@@ -52,13 +52,13 @@ func reader(t *testing.T, n int, most int) (thinker, *shelf) {
 
 func TestAFullWindowIsFolded(t *testing.T) {
 	var last model.Request
-	m, tools := reader(t, 12, 4*8000)
+	m, tools := reader(t, 12, 4*32_000)
 	r := runner(hear(m, func(r model.Request) {
 		if !isFolding(r) {
 			last = r
 		}
 	}), tools)
-	r.Agent.Model.Spec.Model = "llama3" // 8,000 tokens
+	r.Agent.Model.Spec.Model = "mistral-small" // 32,000 tokens
 	s, events := ask(t, r, "What do the files say?")
 	require.Equal(t, v1alpha1.RunCompleted, s.Phase, s.Reason)
 	require.Len(t, tools.calls(), 12)
