@@ -253,7 +253,7 @@ func (w *work) reach(ctx context.Context, p planned, fresh bool) (toolbox.Outcom
 	ctx, end := w.trace(ctx, "execute_tool "+p.tool.Name)
 	began := time.Now()
 	outcome, err := w.Tools.Call(ctx, p.tool, toolbox.Call{
-		ID: p.ID, Run: w.question.Run, Arguments: p.args, Path: w.question.Path, Fresh: fresh,
+		ID: p.ID, Run: w.question.Run, Arguments: p.args, Path: w.question.Path, Access: w.granted(), Fresh: fresh,
 	})
 	end(err)
 	w.mu.Lock()

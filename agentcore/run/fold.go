@@ -106,7 +106,7 @@ func (w *work) foldUntil(ctx context.Context, until int) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil && summary != "":
-		e.Text, e.Usage = bound(w.fence.clean(summary), foldedBytes), &reply.Usage
+		e.Text, e.Usage = bound(w.fence.clean(summary), foldedBytes), w.used(reply.Usage)
 	default: // then what there is, cut short
 		e.Text = bound(w.transcript(until, foldedBytes/2), foldedBytes)
 	}

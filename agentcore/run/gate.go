@@ -60,12 +60,12 @@ const (
 func (w *work) gates(t toolbox.Tool) bool {
 	writes := t.Class != toolbox.Read
 	switch {
+	case t.Agent: // its own policy holds it
+		return t.RequireApproval
 	case writes && t.GatesItself:
 		return false
 	case t.RequireApproval:
 		return true
-	case t.Agent: // its own policy holds it
-		return false
 	}
 	return writes && w.access() != v1alpha1.AccessWrite
 }

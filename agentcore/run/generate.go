@@ -10,6 +10,7 @@ import (
 	"github.com/toolcrib/toolcrib/agentcore/model"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
+	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
 // generate has the model give its next answer, and puts it on record together
@@ -75,10 +76,10 @@ func (w *work) close(ctx context.Context, request model.Request, reason string) 
 
 // answered is an answer as it is put on record.
 func (w *work) answered(reply model.Reply) record.Event {
-	usage := reply.Usage
+	usage := w.used(reply.Usage)
 	e := record.Event{
 		Type: v1alpha1.EventAnswered, Turn: int32(len(w.state.Turns) + 1),
-		Text: reply.Text, Opaque: reply.Opaque, Usage: &usage,
+		Text: bound(mcpkit.Clean(reply.Text), answerBytes), Opaque: reply.Opaque, Usage: usage,
 	}
 	switch reply.Stop {
 	case model.StopLength:
@@ -87,11 +88,8 @@ func (w *work) answered(reply model.Reply) record.Event {
 		e.Reason = reasonRefused
 	}
 	changed := false
-	if e.Text = bound(strings.ToValidUTF8(e.Text, "\uFFFD"), answerBytes); e.Text != reply.Text {
-		changed = true
-	}
 	e.Calls = w.named(reply.Calls, &changed)
-	// What its provider wants back unchanged must agree with the rest.
+	// What its provider wants back unchanged must hold the same calls.
 	if changed || len(e.Opaque) > opaqueBytes {
 		e.Opaque = ""
 	}
@@ -137,6 +135,9 @@ func (w *work) ask(ctx context.Context, m model.Model, r model.Request, aloud bo
 	ctx, end := w.trace(ctx, "generate "+w.Agent.Model.Spec.Model)
 	began := time.Now()
 	g := Generated{}
+	if aloud {
+		r.Restarted = w.restarted
+	}
 	reply, err := m.Generate(ctx, r, func(text string) {
 		if g.First == 0 {
 			g.First = time.Since(began)
@@ -151,6 +152,9 @@ func (w *work) ask(ctx context.Context, m model.Model, r model.Request, aloud bo
 	defer w.mu.Unlock()
 	if w.observer.Generated != nil {
 		w.observer.Generated(g)
+	}
+	if err != nil {
+		add(&w.lost, reply.Usage)
 	}
 	if err != nil && errors.Is(context.Cause(ctx), errDuration) {
 		err = errDuration
@@ -167,6 +171,38 @@ func (w *work) say(text string) {
 	if w.observer.Text != nil {
 		w.observer.Text(text)
 	}
+}
+
+// restarted forgets the words of an answer that broke off.
+func (w *work) restarted() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said.Reset()
+	if w.observer.Restarted != nil {
+		w.observer.Restarted()
+	} else if w.observer.Text != nil {
+		w.observer.Text("\n[the answer broke off, and begins again]\n")
+	}
+}
+
+// used is what an answer took, with what tries took before it that came to
+// nothing; nil if that is nothing.
+func (w *work) used(u v1alpha1.TokenUsage) *v1alpha1.TokenUsage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	add(&u, w.lost)
+	w.lost = v1alpha1.TokenUsage{}
+	if u == (v1alpha1.TokenUsage{}) {
+		return nil
+	}
+	return &u
+}
+
+func add(to *v1alpha1.TokenUsage, u v1alpha1.TokenUsage) {
+	to.Input += max(0, u.Input)
+	to.Output += max(0, u.Output)
+	to.CacheRead += max(0, u.CacheRead)
+	to.CacheWrite += max(0, u.CacheWrite)
 }
 
 // heard forgets the words of an answer that is on record.

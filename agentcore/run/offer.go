@@ -53,6 +53,14 @@ func (w *work) access() v1alpha1.Access {
 	return v1alpha1.AccessApprove
 }
 
+// granted is the access that an agent is held to which this one asks.
+func (w *work) granted() v1alpha1.Access {
+	if a := w.access(); a != v1alpha1.AccessWrite {
+		return a
+	}
+	return "" // its own policy decides
+}
+
 // missing says what is not on offer, a line each.
 func (o offer) missing() string {
 	lines := slices.Clone(o.problems)

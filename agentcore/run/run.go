@@ -72,6 +72,9 @@ type Observer struct {
 	Event func(e record.Event, now *State)
 	// Text is called with the model's words as they arrive.
 	Text func(text string)
+	// Restarted is called when an answer broke off and begins again: the words
+	// of it that were heard are void. If it is nil, Text hears of it.
+	Restarted func()
 	// Generated is called after each request to a model.
 	Generated func(Generated)
 	// Called is called after each call of a tool, before its result is kept.

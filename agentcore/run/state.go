@@ -224,11 +224,8 @@ func (s *State) use(e record.Event, of *v1alpha1.TokenUsage) {
 	if e.Usage == nil {
 		return
 	}
-	*of = *e.Usage
-	s.Usage.Input += max(0, e.Usage.Input)
-	s.Usage.Output += max(0, e.Usage.Output)
-	s.Usage.CacheRead += max(0, e.Usage.CacheRead)
-	s.Usage.CacheWrite += max(0, e.Usage.CacheWrite)
+	add(of, *e.Usage)
+	add(&s.Usage, *e.Usage)
 }
 
 func (s *State) called(e record.Event, now time.Time) {
@@ -316,6 +313,8 @@ func (s *State) folded(e record.Event) {
 }
 
 func (s *State) ended(e record.Event, now time.Time) {
+	var ignored v1alpha1.TokenUsage
+	s.use(e, &ignored)
 	s.Phase, s.Reason, s.Ended, s.answer, s.waiting = e.Phase, e.Reason, now, e.Text, ""
 	if !s.Phase.Final() {
 		s.Phase = v1alpha1.RunFailed

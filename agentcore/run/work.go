@@ -47,8 +47,9 @@ type work struct {
 
 	mu    sync.Mutex // of what follows, and of the observer
 	state State
-	begun map[string]bool // calls that this process has put on record and not finished
-	said  strings.Builder // the words of the answer that is arriving
+	begun map[string]bool     // calls that this process has put on record and not finished
+	said  strings.Builder     // the words of the answer that is arriving
+	lost  v1alpha1.TokenUsage // of answers that came to nothing
 }
 
 // append keeps events, then takes them in and tells of them. What has happened
@@ -98,7 +99,7 @@ func (w *work) appendResults(ctx context.Context, events ...record.Event) error 
 
 // end puts the end of the run on record.
 func (w *work) end(ctx context.Context, end *ending) error {
-	e := record.Event{Type: v1alpha1.EventEnded, Phase: end.phase, Reason: clip(w.fence.clean(end.reason), reasonBytes)}
+	e := record.Event{Type: v1alpha1.EventEnded, Phase: end.phase, Reason: clip(w.fence.clean(end.reason), reasonBytes), Usage: w.used(v1alpha1.TokenUsage{})}
 	w.mu.Lock()
 	partial := strings.TrimSpace(w.said.String())
 	w.said.Reset()

@@ -96,7 +96,7 @@ type AgentRunEvent struct {
 	// +kubebuilder:validation:MaxLength=512
 	Approval string `json:"approval,omitempty"`
 
-	// Usage is what the model read and wrote (answered, folded).
+	// Usage is what the model read and wrote (answered, folded, ended).
 	//
 	// +optional
 	Usage *TokenUsage `json:"usage,omitempty"`
