@@ -240,7 +240,7 @@ func take[T any](t *testing.T, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		require.FailNow(t, "nothing came")
 		panic("unreachable")
 	}

@@ -214,7 +214,7 @@ func TestIdleSessionsEnd(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		return resp.StatusCode == http.StatusNotFound
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func TestHostileBodiesHarmNobody(t *testing.T) {

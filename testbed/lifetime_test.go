@@ -43,6 +43,7 @@ func TestBadFlagIsExplained(t *testing.T) {
 }
 
 func TestScaleIsRestored(t *testing.T) {
+	t.Parallel()
 	cache, err := build.Cache()
 	require.NoError(t, err)
 	snapshots := filepath.Join(cache, "snapshots", "scale-7x30-*.tar.gz")
@@ -69,6 +70,7 @@ func TestScaleIsRestored(t *testing.T) {
 }
 
 func TestNothingOutlivesAKilledParent(t *testing.T) {
+	t.Parallel()
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), holdVariable+"=1")
 	out, err := parent.StdoutPipe()

@@ -56,6 +56,7 @@ spec:
 `
 
 func TestPods(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, node.Apply(limit(t), []byte(pods)))
 	prints(t, []string{"True"}, "get", "pod", "web", "-n", "pods", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 
@@ -110,6 +111,7 @@ func TestSimulatedNodes(t *testing.T) {
 }
 
 func TestShop(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, node.Apply(limit(t), shop.Manifests))
 	jsonpath := func(app, path string) []string {
 		return []string{"get", "pods", "-n", shop.Namespace, "-l", "app=" + app, "-o", "jsonpath={.items[0].status." + path + "}"}

@@ -26,7 +26,7 @@ callers:
 func TestAnUpgradeLosesNoCall(t *testing.T) {
 	install(t, "steady", upgraded, steadyValues)
 	server, token := find(t, "steady", "crib-kubernetes"), projected(t, "steady")
-	require.Equal(t, "1", kubectl(t, "get", "poddisruptionbudget", "crib-kubernetes", "-n", "steady", "-o", "jsonpath={.status.disruptionsAllowed}"))
+	kubectl(t, "wait", "poddisruptionbudget", "crib-kubernetes", "-n", "steady", "--for=jsonpath={.status.disruptionsAllowed}=1", "--timeout=2m")
 	folder := t.TempDir()
 	helm(t, "package", "../"+upgraded, "--version", nextVersion, "--app-version", nextVersion, "--destination", folder)
 	next := filepath.Join(folder, upgraded+"-"+nextVersion+".tgz")

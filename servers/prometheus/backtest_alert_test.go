@@ -118,7 +118,7 @@ func TestBacktestAlertAgreesWithPrometheus(t *testing.T) {
 	dice := rand.New(rand.NewPCG(7, 11))
 	next := time.NewTicker(1500 * time.Millisecond)
 	defer next.Stop()
-	for range 18 {
+	for range 12 {
 		disk := disks[dice.IntN(len(disks))]
 		if dice.IntN(6) == 0 {
 			require.NoError(t, stack().Unset(t.Context(), "play_load", "disk", disk))

@@ -82,6 +82,7 @@ func namespace(t *testing.T, name string) string {
 }
 
 func TestHelmReadsBoth(t *testing.T) {
+	t.Parallel()
 	r := started(t, Options{})
 	for _, b := range []build.Binary{build.Helm, build.Helm4} {
 		h := newHelm(t, b)
@@ -110,6 +111,7 @@ func TestHelmReadsBoth(t *testing.T) {
 
 // TestHelmKeepsPasswords proves by the record where Helm's credentials went.
 func TestHelmKeepsPasswords(t *testing.T) {
+	t.Parallel()
 	r := started(t, Options{User: "ada", Password: "s3cret-pass", TLS: true, Charts: All[:3]})
 	h := newHelm(t, build.Helm)
 	require.Contains(t, h.fails(t, "repo", "add", "shop", r.URL(Plain), "--ca-file", r.CAFile), "401 Unauthorized")
@@ -139,6 +141,7 @@ func TestHelmKeepsPasswords(t *testing.T) {
 }
 
 func TestHelmInstalls(t *testing.T) {
+	t.Parallel()
 	r := started(t, Options{})
 	for _, b := range []build.Binary{build.Helm, build.Helm4} {
 		h, ns := newHelm(t, b), namespace(t, "charts-"+b.Name)
@@ -156,6 +159,7 @@ func TestHelmInstalls(t *testing.T) {
 
 // TestChartsDoWhatTheySay installs each chart that waits or fails.
 func TestChartsDoWhatTheySay(t *testing.T) {
+	t.Parallel()
 	r := started(t, Options{})
 	h, ns := newHelm(t, build.Helm), namespace(t, "charts-faults")
 	install := func(name, chart string, args ...string) []string {
@@ -166,9 +170,9 @@ func TestChartsDoWhatTheySay(t *testing.T) {
 	require.Contains(t, h.fails(t, install("never", "slow", "--wait", "--timeout=3s")...), "context deadline exceeded")
 	h.run(t, install("hooked", "with-hooks", "--timeout=2m")...)
 	require.Contains(t, h.fails(t, install("failed", "with-hooks", "--timeout=2m", "--set=hooks.postInstall=fail")...), "failed post-install")
-	require.Contains(t, logs(t, ns, "failed-post-install"), HookFailure)
+	requireLogs(t, ns, "failed-post-install", HookFailure)
 	require.Contains(t, h.fails(t, install("hung", "with-hooks", "--timeout=5s", "--set=hooks.preInstall=hang")...), "timed out waiting")
-	require.Contains(t, logs(t, ns, "hung-pre-install"), HookHang)
+	requireLogs(t, ns, "hung-pre-install", HookHang)
 	h.run(t, install("backed-up", "crds")...)
 	require.Contains(t, h.run(t, "get", "manifest", "backed-up", "-n", ns), "kind: Backup")
 	require.Contains(t, h.fails(t, install("big", "big")...), "Too long")
@@ -183,10 +187,11 @@ func TestChartsDoWhatTheySay(t *testing.T) {
 	h.run(t, install("mended", "broken", "--set=cause=nothing")...)
 }
 
-// logs are those of a Job's pod.
-func logs(t *testing.T, namespace, job string) string {
+// requireLogs waits until a Job's pod, which may only begin now, has said text.
+func requireLogs(t *testing.T, namespace, job, text string) {
 	t.Helper()
-	out, err := cluster.Kubectl(t.Context(), "logs", "-n", namespace, "job/"+job)
-	require.NoError(t, err)
-	return string(out)
+	require.Eventually(t, func() bool {
+		out, err := cluster.Kubectl(t.Context(), "logs", "-n", namespace, "job/"+job)
+		return err == nil && strings.Contains(string(out), text)
+	}, 5*time.Minute, 200*time.Millisecond, "%s says %s", job, text)
 }

@@ -131,6 +131,7 @@ func TestOwnRules(t *testing.T) {
 }
 
 func TestProtected(t *testing.T) {
+	t.Parallel()
 	var progress bytes.Buffer
 	s, err := Start(t.Context(), Options{Protected: true, Progress: &progress, PrometheusArgs: []string{"--query.lookback-delta=1m"}})
 	require.NoError(t, err)
@@ -148,6 +149,7 @@ func TestProtected(t *testing.T) {
 }
 
 func TestAPIServer(t *testing.T) {
+	t.Parallel()
 	cluster, err := testbed.Start(t.Context(), testbed.Options{Tier: testbed.ControlPlane})
 	require.NoError(t, err)
 	defer cluster.Stop()
@@ -165,6 +167,7 @@ func TestBadConfigurationIsExplained(t *testing.T) {
 }
 
 func TestNothingOutlivesAKilledParent(t *testing.T) {
+	t.Parallel()
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), holdVariable+"=1")
 	out, err := parent.StdoutPipe()
