@@ -1,8 +1,10 @@
 # Everything a contributor runs. `make help` lists it.
 
 # One set of flags for builds and tests alike: a mix would compile everything twice.
+# Tests vet nothing: go vet does all of it by itself, and they would look through
+# all dependencies once more.
 export CGO_ENABLED := 0
-export GOFLAGS     := -trimpath -buildvcs=false
+export GOFLAGS     := -trimpath -buildvcs=false -vet=off
 
 MODULES  := $(patsubst %/go.mod,%,$(shell git ls-files '*go.mod' | grep -v '^testbed/backends/'))
 PRODUCTS := $(filter-out tools,$(MODULES))
@@ -14,7 +16,7 @@ IMAGES   := $(patsubst %,bin/images/%.tar,$(notdir $(PROGRAMS)))
 NPM      := npm ci --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-kind check format vet lint house tidy generate generated build images push charts bench backends clients fuzz
+.PHONY: help demo demo-stop test test-kind check format vet lint house tidy align generate generated build images push charts bench backends clients fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -44,6 +46,10 @@ format:
 
 tidy:
 	@for m in $(MODULES); do echo "tidy $$m"; GOWORK=off GOFLAGS= go -C $$m mod tidy -diff || exit 1; done
+
+align: ## have the modules ask for the versions that the workspace selects, so that dependencies compile once
+	@GOFLAGS= go work sync
+	@for m in $(MODULES); do GOWORK=off GOFLAGS= go -C $$m mod tidy || exit 1; done
 
 vet:
 	@for m in $(PRODUCTS); do echo "vet and build $$m"; GOWORK=off go -C $$m vet ./... && GOWORK=off go -C $$m build ./... || exit 1; done
