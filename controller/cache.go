@@ -24,7 +24,7 @@ func cacheOptions(namespaces []string) cache.Options {
 			&appsv1.Deployment{}:          ours,
 			&appsv1.ReplicaSet{}:          ours,
 			&corev1.Pod{}:                 {Label: labels.Ours(), Transform: howPodsAre},
-			&corev1.Service{}:             ours,
+			&corev1.Service{}:             {Transform: whereServicesLead},
 			&corev1.ServiceAccount{}:      ours,
 			&rbacv1.RoleBinding{}:         ours,
 			&rbacv1.ClusterRoleBinding{}:  ours,
@@ -48,6 +48,14 @@ func cacheOptions(namespaces []string) cache.Options {
 func howPodsAre(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
 		pod.ManagedFields, pod.Annotations, pod.Spec = nil, nil, corev1.PodSpec{}
+	}
+	return object, nil
+}
+
+// whereServicesLead drops what the API server writes for kube-proxy.
+func whereServicesLead(object any) (any, error) {
+	if service, ok := object.(*corev1.Service); ok {
+		service.ManagedFields, service.Status = nil, corev1.ServiceStatus{}
 	}
 	return object, nil
 }

@@ -14,9 +14,11 @@ import (
 	"github.com/go-logr/logr"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
+	"github.com/toolcrib/toolcrib/controller/identity"
 	"github.com/toolcrib/toolcrib/controller/index"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubernetes "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -79,8 +81,9 @@ func newManager(ctx context.Context, o Options) (manager.Manager, error) {
 		m.AddReadyzCheck("ping", healthz.Ping),
 		index.Add(ctx, m.GetFieldIndexer()),
 	}
+	common := shared{options: o, prices: prices, identity: identity.New(m.GetClient(), clock.RealClock{})}
 	for _, k := range kinds {
-		errs = append(errs, k.setup(m, o, prices))
+		errs = append(errs, k.setup(m, common))
 	}
 	return m, errors.Join(errs...)
 }

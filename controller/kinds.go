@@ -1,18 +1,39 @@
 package controller
 
 import (
+	"github.com/toolcrib/toolcrib/controller/agent"
+	"github.com/toolcrib/toolcrib/controller/identity"
 	"github.com/toolcrib/toolcrib/controller/modelconfig"
+	"github.com/toolcrib/toolcrib/controller/remotemcpserver"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
+
+// shared is what the kinds have in common.
+type shared struct {
+	options  Options
+	prices   string // YAML
+	identity *identity.Identity
+}
 
 // kind is a kind of object that is reconciled.
 type kind struct {
 	rules []rbacv1.PolicyRule // what that takes
-	setup func(m manager.Manager, o Options, prices string) error
+	setup func(manager.Manager, shared) error
 }
 
 // kinds are all kinds that are reconciled, each in the folder of its name.
 var kinds = []kind{
-	{modelconfig.Rules, func(m manager.Manager, _ Options, _ string) error { return modelconfig.Setup(m) }},
+	{modelconfig.Rules, func(m manager.Manager, _ shared) error { return modelconfig.Setup(m) }},
+	{remotemcpserver.Rules, func(m manager.Manager, s shared) error { return remotemcpserver.Setup(m, s.identity) }},
+	{agent.Rules, func(m manager.Manager, s shared) error { return agent.Setup(m, s.agents()) }},
+}
+
+// agents is how agents are run.
+func (s shared) agents() agent.Options {
+	return agent.Options{
+		Image: s.options.AgentImage, PullPolicy: s.options.AgentImagePullPolicy, PullSecrets: s.options.AgentImagePullSecrets,
+		Prices: s.prices, Namespaces: s.options.WatchNamespaces, Identity: s.identity, Clock: clock.RealClock{},
+	}
 }

@@ -4,18 +4,10 @@ import (
 	"io"
 	"strings"
 
+	"github.com/toolcrib/toolcrib/controller/agent"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
-)
-
-// The ClusterRoles that the controller may hand to agents' ServiceAccounts.
-const (
-	// AgentRole is for an agent's work in its own namespace.
-	AgentRole = "toolcrib-agent"
-	// AgentReviewsRole is for asking the API server who somebody is and what
-	// they may.
-	AgentReviewsRole = "toolcrib-agent-reviews"
 )
 
 // account is the name of the controller's ServiceAccount and of its roles.
@@ -39,13 +31,13 @@ func roles() []any {
 	}
 	return []any{
 		clusterRole(account, rules...),
-		clusterRole(AgentRole,
+		clusterRole(agent.Role,
 			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"agentruns"}, Verbs: []string{"get", "list", "watch", "create", "patch"}},
 			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"agentruns/status"}, Verbs: []string{"get", "patch", "update"}},
 			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"approvals"}, Verbs: []string{"list", "create", "consume"}},
 			rbacv1.PolicyRule{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"approvals/status"}, Verbs: []string{"update"}},
 		),
-		clusterRole(AgentReviewsRole,
+		clusterRole(agent.ReviewsRole,
 			rbacv1.PolicyRule{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
 			rbacv1.PolicyRule{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 		),

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/controller/outcome"
 	"github.com/toolcrib/toolcrib/controller/secrets"
 )
 
@@ -21,7 +22,7 @@ func (r *Reconciler) keys(ctx context.Context, m *kagent.ModelConfig) (note, has
 		}
 		errs = append(errs, err)
 	}
-	return note, in.Hash(), errors.Join(errs...)
+	return note, in.Hash(), outcome.Join(errs...)
 }
 
 // named are the keys of Secrets that a model names.

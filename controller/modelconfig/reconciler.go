@@ -31,13 +31,14 @@ var Rules = []rbacv1.PolicyRule{
 // Reconciler reconciles ModelConfigs.
 type Reconciler struct {
 	client.Client
+	status outcome.Writer
 }
 
 // Setup has the manager reconcile ModelConfigs.
 func Setup(m manager.Manager) error {
 	return ctrl.NewControllerManagedBy(m).
 		For(&kagent.ModelConfig{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Complete(&Reconciler{Client: m.GetClient()})
+		Complete(&Reconciler{Client: m.GetClient(), status: outcome.Writer{Client: m.GetClient(), Events: m.GetEventRecorder("toolcrib-controller")}})
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -47,7 +48,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before, spec := m.DeepCopy(), m.DeepCopy()
-	defer func() { err = errors.Join(err, outcome.Patch(ctx, r.Client, before, &m)) }()
+	defer func() {
+		err = errors.Join(err, r.status.Write(ctx, before, &m, before.Status.Conditions, m.Status.Conditions))
+	}()
 
 	err = served(spec)
 	note := ""

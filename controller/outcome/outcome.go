@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -93,20 +94,30 @@ func Set(conditions *[]metav1.Condition, generation int64, kind string, err erro
 // mostMessage is what the API server admits in a condition.
 const mostMessage = 32768
 
-func bounded(message string) string {
+func bounded(message string) string { return cut(message, mostMessage) }
+
+func cut(message string, most int) string {
 	const more = "... (more was left out)"
-	if len(message) <= mostMessage {
+	if len(message) <= most {
 		return message
 	}
-	cut := mostMessage - len(more)
-	for cut > 0 && message[cut]&0xC0 == 0x80 { // never within a character
-		cut--
+	end := most - len(more)
+	for end > 0 && message[end]&0xC0 == 0x80 { // never within a character
+		end--
 	}
-	return message[:cut] + more
+	return message[:end] + more
 }
 
-// Patch writes the object's status if it differs from that of before.
-func Patch(ctx context.Context, c client.Client, before, object client.Object) error {
+// Writer writes the status of objects, and an event of each condition that
+// changes.
+type Writer struct {
+	Client client.Client
+	Events events.EventRecorder
+}
+
+// Write writes the object's status if it differs from that of before. The
+// conditions are those of both.
+func (w Writer) Write(ctx context.Context, before, object client.Object, was, is []metav1.Condition) error {
 	patch := client.MergeFrom(before)
 	data, err := patch.Data(object)
 	if err != nil {
@@ -115,8 +126,9 @@ func Patch(ctx context.Context, c client.Client, before, object client.Object) e
 	if string(data) == "{}" {
 		return nil
 	}
-	if err := c.Status().Patch(ctx, object, client.RawPatch(patch.Type(), data)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("write the status: %w", err)
+	if err := w.Client.Status().Patch(ctx, object, client.RawPatch(patch.Type(), data)); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("write the status: %w", err))
 	}
+	w.announce(object, was, is)
 	return nil
 }

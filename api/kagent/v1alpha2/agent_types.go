@@ -256,7 +256,9 @@ type AgentStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// Conditions say how it stands. Accepted: all that the agent names is there
-	// and fits. Ready: it can be asked. ToolsGranted: it may call the tools it
+	// and fits. Ready: it can be asked. RolledOut: all its pods serve what the
+	// spec declares. RolledBack: somebody went back to an earlier revision, which
+	// is kept until the spec changes. ToolsGranted: it may call the tools it
 	// names. UnsupportedFeatures: which fields are admitted and not served.
 	//
 	// +optional
@@ -267,6 +269,13 @@ type AgentStatus struct {
 	//
 	// +optional
 	Revision string `json:"revision,omitempty"`
+
+	// TargetRevision is the configuration that the spec makes and that was
+	// rolled out last. It is another than the one that serves while its pods are
+	// not ready, and after somebody went back with kubectl rollout undo.
+	//
+	// +optional
+	TargetRevision string `json:"targetRevision,omitempty"`
 
 	// Replicas is how many pods serve of how many there should be, such as 1/1.
 	//

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/toolcrib/toolcrib/controller/outcome"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// ToolsGranted says whether the agent may call the tools that it names.
+const ToolsGranted = "ToolsGranted"
+
+// How long an answer about a grant counts.
+const (
+	granted    = 5 * time.Minute
+	notGranted = 30 * time.Second
+)
+
+// grant is the right to call one tool of the servers of a namespace.
+type grant struct{ namespace, tool string }
+
+// grants asks the API server who may call what. Nothing tells when that
+// changes, so its answers count for a while.
+type grants struct {
+	client client.Client
+	clock  clock.PassiveClock
+
+	mu    sync.Mutex
+	known map[grantOf]answer
+}
+
+type grantOf struct {
+	grant
+	accountNamespace, account string
+}
+
+type answer struct {
+	ok    bool
+	until time.Time
+}
+
+func newGrants(c client.Client, clock clock.PassiveClock) *grants {
+	return &grants{client: c, clock: clock, known: map[grantOf]answer{}}
+}
+
+// ask is whether the ServiceAccount has the grant.
+func (g *grants) ask(ctx context.Context, of grantOf) (bool, error) {
+	now := g.clock.Now()
+	g.mu.Lock()
+	a, ok := g.known[of]
+	g.mu.Unlock()
+	if ok && now.Before(a.until) {
+		return a.ok, nil
+	}
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:   "system:serviceaccount:" + of.accountNamespace + ":" + of.account,
+		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + of.accountNamespace, "system:authenticated"},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: "call", Group: "toolcrib.dev", Resource: "tools", Namespace: of.namespace, Name: of.tool,
+		},
+	}}
+	if err := g.client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("ask who may call %s: %w", of.tool, err)
+	}
+	lasts := notGranted
+	if review.Status.Allowed {
+		lasts = granted
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for old, a := range g.known {
+		if len(g.known) < 10000 {
+			break
+		}
+		if !now.Before(a.until) {
+			delete(g.known, old)
+		}
+	}
+	g.known[of] = answer{review.Status.Allowed, now.Add(lasts)}
+	return review.Status.Allowed, nil
+}
+
+// reportGrants says which grants the agent lacks, and how to make them. The
+// controller makes none.
+func (r *Reconciler) reportGrants(ctx context.Context, w *work) error {
+	if len(w.references.grants) == 0 {
+		if w.revision != "" {
+			meta.RemoveStatusCondition(&w.Status.Conditions, ToolsGranted)
+		}
+		return nil
+	}
+	missing := map[string][]string{}
+	for _, g := range w.references.grants {
+		ok, err := r.grants.ask(ctx, grantOf{g, w.Namespace, serviceAccount(w)})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			missing[g.namespace] = append(missing[g.namespace], g.tool)
+		}
+	}
+	var err error
+	if len(missing) > 0 {
+		err = outcome.Waiting(notGranted, "GrantsMissing", "%s", howToGrant(w, missing))
+	}
+	outcome.Set(&w.Status.Conditions, w.Generation, ToolsGranted, err, "Granted", fmt.Sprintf("it may call all %d tools that it names", len(w.references.grants)))
+	return err
+}
+
+// howToGrant are the lines of kubectl that make the grants.
+func howToGrant(w *work, missing map[string][]string) string {
+	var lines []string
+	for namespace, tools := range missing {
+		role := fmt.Sprintf("agent-%s-%s-tools", w.Namespace, w.Name)
+		slices.Sort(tools)
+		var names strings.Builder
+		for _, tool := range tools {
+			names.WriteString(" --resource-name=" + tool)
+		}
+		lines = append(lines, fmt.Sprintf("it may not call %s; whoever looks after the tools of namespace %s grants that with: kubectl -n %s create role %s --verb=call --resource=tools.toolcrib.dev%s && kubectl -n %s create rolebinding %s --role=%s --serviceaccount=%s:%s",
+			strings.Join(tools, ", "), namespace, namespace, role, names.String(), namespace, role, role, w.Namespace, serviceAccount(w)))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,83 @@
+package remotemcpserver
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/controller/outcome"
+)
+
+const (
+	mostTools       = 1000
+	mostDescription = 400 // bytes; agents read the whole from the server
+)
+
+var implementation = &mcp.Implementation{Name: "toolcrib-controller", Title: "Toolcrib's controller", Version: "v1alpha2"}
+
+// discover asks the server for its tools.
+func discover(ctx context.Context, w *way) ([]kagent.MCPTool, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	hands := newHands(w)
+	defer hands.close()
+	session, err := mcp.NewClient(implementation, nil).Connect(ctx, hands.transport(), nil)
+	if err != nil {
+		return nil, hands.explain(ctx, err)
+	}
+	var tools []kagent.MCPTool
+	for tool, err := range session.Tools(ctx, nil) {
+		if err != nil {
+			_ = session.Close() // what went wrong before is what there is to tell
+			return nil, hands.explain(ctx, err)
+		}
+		if len(tools) == mostTools {
+			_ = session.Close()
+			return nil, outcome.Waiting(resync, "TooManyTools", "the server has more than %d tools; split it", mostTools)
+		}
+		tools = append(tools, kagent.MCPTool{Name: tool.Name, Description: oneLine(tool.Description), Class: class(tool.Annotations)})
+	}
+	_ = session.Close() // the tools are known, however that ends
+	slices.SortFunc(tools, func(a, b kagent.MCPTool) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(tools, func(a, b kagent.MCPTool) bool { return a.Name == b.Name }), nil
+}
+
+// class is what a call does, as the server says. A tool of which it says
+// nothing writes.
+func class(a *mcp.ToolAnnotations) kagent.ToolClass {
+	switch {
+	case a != nil && a.ReadOnlyHint:
+		return kagent.ClassRead
+	case a != nil && a.DestructiveHint != nil && *a.DestructiveHint:
+		return kagent.ClassDestroy
+	default:
+		return kagent.ClassWrite
+	}
+}
+
+// oneLine is foreign text without what a reader would not see, on one line of
+// bounded length.
+func oneLine(s string) string {
+	if len(s) > 16*mostDescription {
+		s = s[:16*mostDescription]
+	}
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == unicode.ReplacementChar || !unicode.IsGraphic(r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= mostDescription {
+		return s
+	}
+	const more = "…"
+	return strings.ToValidUTF8(s[:mostDescription-len(more)], "") + more
+}
