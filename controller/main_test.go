@@ -1,17 +1,118 @@
 package controller_test
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/controller"
 	"github.com/toolcrib/toolcrib/testbed"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-var cluster *testbed.Cluster
+var (
+	cluster *testbed.Cluster
+	admin   client.Client
+)
 
+// The simulated node makes every pod ready that finds room on it.
 func TestMain(m *testing.M) {
-	os.Exit(testbed.Main(m, testbed.Options{}, func(c *testbed.Cluster) { cluster = c }))
+	var end func() error
+	code := testbed.Main(m, testbed.Options{Tier: testbed.Scale, Nodes: 1}, func(c *testbed.Cluster) {
+		cluster = c
+		var err error
+		if end, err = begin(); err != nil {
+			panic(err)
+		}
+	})
+	if err := end(); err != nil {
+		fmt.Fprintln(os.Stderr, "controller:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
-func TestX(t *testing.T) { require.NotNil(t, cluster) }
+// begin installs types and roles and runs the controller as its own
+// ServiceAccount, which has exactly those roles. What it returns ends it.
+func begin() (end func() error, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // the first time the cluster is built
+	defer cancel()
+	config, err := install(ctx)
+	if err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- controller.Run(running, controller.Options{
+			Config: config, MetricsAddress: "0", ProbesAddress: "0", LogLevel: "error", Workers: 8,
+			AgentImage: "toolcrib.test/agentcore:1", PricesFile: "testdata/prices.yaml",
+		})
+	}()
+	return func() error { stop(); return <-ended }, nil
+}
+
+const binding = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: toolcrib-controller, namespace: toolcrib}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: toolcrib-controller}
+subjects: [{kind: ServiceAccount, namespace: toolcrib, name: toolcrib-controller}]
+`
+
+// install brings types and roles, and the ServiceAccount with its kubeconfig.
+func install(ctx context.Context) (*rest.Config, error) {
+	var manifests [][]byte
+	for _, pattern := range []string{"../charts/controller/manifests/kagent.dev_*.yaml", "../charts/locks/manifests/toolcrib.dev_*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			manifests = append(manifests, text)
+		}
+	}
+	var roles bytes.Buffer
+	if err := controller.WriteRoles(&roles); err != nil {
+		return nil, err
+	}
+	documents := bytes.Split(roles.Bytes(), []byte("---\n"))
+	for i, text := range documents {
+		if bytes.Contains(text, []byte("kind: Role\n")) {
+			documents[i] = bytes.Replace(text, []byte("metadata:\n"), []byte("metadata:\n  namespace: toolcrib\n"), 1)
+		}
+	}
+	if _, err := cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller"); err != nil {
+		return nil, err
+	}
+	manifests = append(manifests, bytes.Join(documents, []byte("---\n")), []byte(binding))
+	if err := cluster.Apply(ctx, bytes.Join(manifests, []byte("\n---\n"))); err != nil {
+		return nil, err
+	}
+	if _, err := cluster.Kubectl(ctx, "wait", "--for=condition=Established", "crd", "--all", "--timeout=2m"); err != nil {
+		return nil, err
+	}
+	own, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	own.QPS = -1
+	if admin, err = client.New(own, client.Options{Scheme: controller.Scheme()}); err != nil {
+		return nil, err
+	}
+	kubeconfig, err := cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller", "toolcrib-controller")
+	if err != nil {
+		return nil, err
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
+}

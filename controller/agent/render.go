@@ -13,6 +13,7 @@ import (
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/controller/labels"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -48,7 +49,11 @@ func (r *Reconciler) render(_ context.Context, w *work) error {
 		p.fail(err)
 		w.files[file] = string(text)
 	}
-	add("agent.yaml", agentDocument(w.declared, neededLabels(w)))
+	template := r.template(w)
+	judge(&p, &template)
+	pod, err := hashOf(template)
+	p.fail(err)
+	add("agent.yaml", agentDocument(w, pod))
 	for i, m := range w.references.models {
 		file := "modelconfig.yaml"
 		if i > 0 {
@@ -75,23 +80,19 @@ func (r *Reconciler) render(_ context.Context, w *work) error {
 	if size := bytesOf(w.files); size > mostBytes {
 		p.add("TooLarge", "the configuration is %d KiB large, and a ConfigMap holds %d; shorten the system message, or what promptTemplate includes", size>>10, mostBytes>>10)
 	}
-	template := r.template(w)
-	judge(&p, &template)
 	if err := p.err(); err != nil {
 		return err
 	}
-	revision, err := hash(w.files, template)
-	if err != nil {
-		return err
-	}
-	w.revision = revision
-	w.deployment = r.deploymentOf(w, stamped(template, w.Name, revision))
+	w.revision = kagent.Revision(w.files)
+	w.deployment = r.deploymentOf(w, stamped(template, w.Name, w.revision))
 	return nil
 }
 
-func agentDocument(a *kagent.Agent, labels map[string]string) document {
-	d := kagentDocument("Agent", a.ObjectMeta, a.Spec)
-	d.Metadata.Labels = labels
+// agentDocument is the Agent, with a hash of its pod, so that a revision is one
+// of both and brings back both.
+func agentDocument(w *work, pod string) document {
+	d := kagentDocument("Agent", w.declared.ObjectMeta, w.declared.Spec)
+	d.Metadata.Labels, d.Metadata.Annotations = neededLabels(w), map[string]string{labels.Pod: pod}
 	return d
 }
 
@@ -134,17 +135,13 @@ func card(s kagent.AgentSpec) kagent.AgentSpec {
 	return out
 }
 
-// hash is the revision: of all that a pod is given and of the pod, so that each
-// revision brings back all of what it was.
-func hash(files map[string]string, template any) (string, error) {
-	sum := sha256.New()
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(sum, "%s %d\n%s", file, len(files[file]), files[file])
-	}
-	if err := json.NewEncoder(sum).Encode(template); err != nil {
+func hashOf(template corev1.PodTemplateSpec) (string, error) {
+	text, err := json.Marshal(template)
+	if err != nil {
 		return "", fmt.Errorf("hash the template of pods: %w", err)
 	}
-	return hex.EncodeToString(sum.Sum(nil))[:10], nil
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])[:10], nil
 }
 
 func bytesOf(files map[string]string) int {

@@ -106,7 +106,6 @@ func stamped(t corev1.PodTemplateSpec, name, revision string) corev1.PodTemplate
 	}
 	t.Annotations[labels.Revision] = revision
 	t.Spec.Volumes[0].ConfigMap.Name = configurationName(name, revision)
-	t.Spec.Containers[0].Args = append(t.Spec.Containers[0].Args, "--revision", revision)
 	return t
 }
 

@@ -19,6 +19,8 @@ const (
 const (
 	// Revision of the configuration that a pod serves.
 	Revision = "toolcrib.dev/revision"
+	// Pod of a rendered Agent: a hash of the template of its pods.
+	Pod = "toolcrib.dev/pod"
 	// Audience that a tool server wants in the tokens of its callers.
 	Audience = "toolcrib.dev/audience"
 	// Access of a tool server: write if it has a person decide about writes.
