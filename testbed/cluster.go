@@ -145,6 +145,15 @@ func (c *Cluster) Dial(_ context.Context, _, address string) (net.Conn, error) {
 	return netns.Dial(c.state.Node, address)
 }
 
+// Listen listens over TCP on a free port of the real node, where pods reach what
+// runs outside of the cluster.
+func (c *Cluster) Listen(context.Context) (net.Listener, error) {
+	if c.state.Node == 0 {
+		return nil, fmt.Errorf("listen for pods: %w", c.noNode())
+	}
+	return netns.Listen(c.state.Node, net.JoinHostPort(supervisor.NodeIP, "0"))
+}
+
 func (c *Cluster) noNode() error {
 	if c.external {
 		return errExternal

@@ -96,6 +96,17 @@ func TestDial(t *testing.T) {
 	})
 }
 
+func TestListen(t *testing.T) {
+	require.NoError(t, node.Apply(limit(t), []byte(pods)))
+	prints(t, []string{"True"}, "get", "pod", "web", "-n", "pods", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
+	l, err := node.Listen(limit(t))
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "from outside") })}
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	go func() { _ = server.Serve(l) }()
+	require.Equal(t, "from outside", output(t, "exec", "web", "-n", "pods", "--", "wget", "-qO-", "http://"+l.Addr().String()))
+}
+
 func TestLoad(t *testing.T) {
 	require.NoError(t, node.Load(limit(t), image.Image{
 		Name: "toolcrib.test/ours:1", Files: map[string]string{"bin/cat": node.state.Runtime.Path("bin/busybox")},

@@ -20,7 +20,7 @@ var addons = []struct{ path, object string }{
 	{"/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/kube-dns-node", `{
 		"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
 		"metadata": {"name": "kube-dns-node", "namespace": "kube-system", "labels": {"kubernetes.io/service-name": "kube-dns"}},
-		"addressType": "IPv4", "endpoints": [{"addresses": ["` + nodeIP + `"], "conditions": {"ready": true}}],
+		"addressType": "IPv4", "endpoints": [{"addresses": ["` + NodeIP + `"], "conditions": {"ready": true}}],
 		"ports": [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]}`},
 	{"/api/v1/namespaces/kube-system/services/metrics-server", fmt.Sprintf(`{
 		"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics-server", "namespace": "kube-system"},

@@ -35,10 +35,10 @@ func (s *supervisor) makePKI() error {
 	}
 	hosts := map[string][]string{
 		"apiserver": {
-			loopback, nodeIP, "10.96.0.1", "localhost",
+			loopback, NodeIP, "10.96.0.1", "localhost",
 			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
 		},
-		"kubelet-server": {loopback, nodeIP, nodeName},
+		"kubelet-server": {loopback, NodeIP, nodeName},
 	}
 	for name, h := range hosts {
 		server, err := ca.Server(name, h...)

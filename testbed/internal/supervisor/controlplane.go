@@ -76,7 +76,7 @@ func (s *supervisor) startAPIServer() (*proc.Process, error) {
 	bind := loopback
 	advertise := loopback
 	if s.Tier == Node {
-		bind, advertise = "0.0.0.0", nodeIP // pods reach it there; loopback is refused as an endpoint
+		bind, advertise = "0.0.0.0", NodeIP // pods reach it there; loopback is refused as an endpoint
 	}
 	args := []string{
 		"--etcd-servers", fmt.Sprintf("http://%s:%d", loopback, s.Ports.Etcd),

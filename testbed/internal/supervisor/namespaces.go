@@ -138,7 +138,7 @@ func (s Spec) makeNetwork() error {
 	for _, args := range []string{
 		"ip link set lo up",
 		"ip link add toolcrib0 type bridge",
-		"ip addr add " + nodeIP + "/24 dev toolcrib0",
+		"ip addr add " + NodeIP + "/24 dev toolcrib0",
 		"ip link set toolcrib0 up",
 		"ip route add default via 10.200.0.254",
 	} {

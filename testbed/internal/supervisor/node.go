@@ -110,7 +110,7 @@ func (s *supervisor) runNode(ctx context.Context) error {
 		return err
 	}
 	kubelet, err := s.procs.Start("kubelet", s.Programs["kubelet"], "--config", Root+"/kubelet.yaml", "--kubeconfig", s.kubeconfig("kubelet"),
-		"--hostname-override", nodeName, "--node-ip", nodeIP, "--root-dir", Root+"/kubelet", "--cert-dir", Root+"/kubelet-certs")
+		"--hostname-override", nodeName, "--node-ip", NodeIP, "--root-dir", Root+"/kubelet", "--cert-dir", Root+"/kubelet-certs")
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (s *supervisor) writeNodeFiles() error {
 	values := struct {
 		Dir, Root, Cgroup, CNI, Pause, Node, NodeIP string
 		CrashBackoffMax                             time.Duration
-	}{s.Dir, Root, s.cgroup(), s.Runtime.Path("usr/lib/cni"), PauseImage, nodeName, nodeIP, cmp.Or(s.CrashBackoffMax, 5*time.Minute)}
+	}{s.Dir, Root, s.cgroup(), s.Runtime.Path("usr/lib/cni"), PauseImage, nodeName, NodeIP, cmp.Or(s.CrashBackoffMax, 5*time.Minute)}
 	templates, err := template.ParseFS(nodeFiles, "files/*")
 	if err != nil {
 		return err

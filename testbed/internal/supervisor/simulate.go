@@ -33,7 +33,7 @@ func (s *supervisor) startKwok() (*proc.Process, error) {
 	}
 	ip := loopback
 	if s.Tier == Node {
-		ip = nodeIP
+		ip = NodeIP
 	}
 	return s.procs.Start("kwok", s.Programs["kwok"], "--kubeconfig", s.kubeconfig("testbed"), "--config", config,
 		"--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-ip", ip)

@@ -69,10 +69,12 @@ const (
 	BusyboxImage = "toolcrib.test/busybox:1"
 )
 
+// NodeIP is the real node's address, in its own network.
+const NodeIP = "10.200.0.1"
+
 const (
 	specFile = "spec.json"
 	nodeName = "node-1"
-	nodeIP   = "10.200.0.1"
 	loopback = "127.0.0.1"
 )
 
