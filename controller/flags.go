@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"github.com/toolcrib/toolcrib/controller/agent"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -29,7 +30,8 @@ type Options struct {
 	AgentImage            string
 	AgentImagePullPolicy  string
 	AgentImagePullSecrets []string
-	PricesFile            string // of YAML; agents count no cost if empty
+	ModelGateways         map[string]string // URLs by provider, for ModelConfigs that name none
+	PricesFile            string            // of YAML; agents count no cost if empty
 }
 
 // Bind adds the flags. In a cluster, one of several controllers works and the
@@ -46,6 +48,7 @@ func (o *Options) Bind(f *pflag.FlagSet, inCluster bool) {
 	f.StringVar(&o.AgentImage, "agent-image", "ghcr.io/toolcrib/agentcore:devel", "`image` of agents")
 	f.StringVar(&o.AgentImagePullPolicy, "agent-image-pull-policy", "", "when that image is pulled: Always, IfNotPresent or Never; as Kubernetes decides if absent")
 	f.StringSliceVar(&o.AgentImagePullSecrets, "agent-image-pull-secrets", nil, "`names` of Secrets, in each agent's namespace, to pull that image with")
+	f.StringToStringVar(&o.ModelGateways, "model-gateways", nil, "`URLs` at which the models of a provider are reached, for ModelConfigs that name none: Anthropic=URL,OpenAI=URL")
 	f.StringVar(&o.PricesFile, "prices", "", "`file` of YAML with the prices of models, by which agents count cost")
 }
 
@@ -96,6 +99,9 @@ func (o Options) check() error {
 	}
 	if strings.TrimSpace(o.AgentImage) == "" {
 		return fmt.Errorf("--agent-image: name the image of agents")
+	}
+	if err := agent.CheckGateways(o.ModelGateways); err != nil {
+		return fmt.Errorf("--model-gateways: %w", err)
 	}
 	if o.Workers < 1 {
 		return fmt.Errorf("--workers %d: give at least 1", o.Workers)

@@ -34,6 +34,6 @@ var kinds = []kind{
 func (s shared) agents() agent.Options {
 	return agent.Options{
 		Image: s.options.AgentImage, PullPolicy: s.options.AgentImagePullPolicy, PullSecrets: s.options.AgentImagePullSecrets,
-		Prices: s.prices, Namespaces: s.options.WatchNamespaces, Identity: s.identity, Clock: clock.RealClock{},
+		Prices: s.prices, Gateways: s.options.ModelGateways, Namespaces: s.options.WatchNamespaces, Identity: s.identity, Clock: clock.RealClock{},
 	}
 }

@@ -90,6 +90,7 @@ func (s *resolver) model(ctx context.Context, path, name string) {
 		s.add("ModelConfigNotAccepted", "%s: ModelConfig %q cannot be used; its conditions say why", path, name)
 		return
 	}
+	s.options.through(&m)
 	s.w.references.models = append(s.w.references.models, m)
 	if m.Spec.APIKeySecret != "" {
 		s.secret(m.Spec.APIKeySecret, m.Spec.APIKeySecretKey)

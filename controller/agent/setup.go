@@ -45,8 +45,9 @@ type Options struct {
 	Image       string
 	PullPolicy  string
 	PullSecrets []string
-	Prices      string   // YAML; none if empty
-	Namespaces  []string // that are watched; all if empty
+	Prices      string            // YAML; none if empty
+	Gateways    map[string]string // URLs by the provider that is reached there
+	Namespaces  []string          // that are watched; all if empty
 	Identity    *identity.Identity
 	Clock       clock.PassiveClock
 }
