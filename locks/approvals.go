@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -183,7 +184,7 @@ func (t *attempt) ask(ctx context.Context) (mcpkit.Approval, error) {
 	}
 	a := v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(r.Tool, "_", "-"), request(r)[:8], n),
+			Name:        fmt.Sprintf("%s-%s-%d", objectName(r.Tool), request(r)[:8], n),
 			Labels:      map[string]string{requestLabel: request(r), callerLabel: short(r.Caller), hourLabel: hour(r.Expires)},
 			Annotations: map[string]string{keyAnnotation: r.Key},
 		},
@@ -199,6 +200,18 @@ func (t *attempt) ask(ctx context.Context) (mcpkit.Approval, error) {
 		made.Earlier, made.Fate = nameOf(others[i]), mcpkit.ApprovalOtherKey
 	}
 	return made, err
+}
+
+// objectName is a tool's name in the letters of Kubernetes. Tools of other
+// people's servers may have others.
+func objectName(tool string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(tool))
+	return cmp.Or(strings.Trim(name, "-"), "tool")
 }
 
 // counts reports whether the next look at what is kept finds a to go by.

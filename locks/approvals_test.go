@@ -44,12 +44,13 @@ func TestAnApprovalIsGoodForNothingElse(t *testing.T) {
 		"arguments": func(q *mcpkit.ApprovalRequest) {
 			q.ArgumentsHash, q.Arguments = "arguments-2", `{"name":"web","replicas":30}`
 		},
-		"secret": func(q *mcpkit.ApprovalRequest) { q.ArgumentsHash = "arguments-2" },
-		"tool":   func(q *mcpkit.ApprovalRequest) { q.Tool = "k8s_delete_resource" },
-		"caller": func(q *mcpkit.ApprovalRequest) { q.Caller = "system:serviceaccount:agents:other" },
-		"server": func(q *mcpkit.ApprovalRequest) { q.Server = "helm-mcp" },
-		"target": func(q *mcpkit.ApprovalRequest) { q.Target = "deployments/db in namespace shop" },
-		"shown":  func(q *mcpkit.ApprovalRequest) { q.Arguments = `{"name":"web"}` },
+		"secret":  func(q *mcpkit.ApprovalRequest) { q.ArgumentsHash = "arguments-2" },
+		"tool":    func(q *mcpkit.ApprovalRequest) { q.Tool = "k8s_delete_resource" },
+		"letters": func(q *mcpkit.ApprovalRequest) { q.Tool = "_Shop__deletePod_" },
+		"caller":  func(q *mcpkit.ApprovalRequest) { q.Caller = "system:serviceaccount:agents:other" },
+		"server":  func(q *mcpkit.ApprovalRequest) { q.Server = "helm-mcp" },
+		"target":  func(q *mcpkit.ApprovalRequest) { q.Target = "deployments/db in namespace shop" },
+		"shown":   func(q *mcpkit.ApprovalRequest) { q.Arguments = `{"name":"web"}` },
 	} {
 		a := r.consume(l, r.request("call-2", change))
 		require.Equal(t, mcpkit.ApprovalPending, a.State, name)

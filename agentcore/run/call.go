@@ -33,6 +33,9 @@ func (p planned) solo() bool {
 
 // call makes the calls that come next of those that are open.
 func (w *work) call(ctx context.Context, open []*Call) error {
+	if err := w.returned(ctx, open); err != nil {
+		return err
+	}
 	next := w.next(open)
 	if p := next[0]; p.solo() {
 		return w.alone(ctx, p)
@@ -41,6 +44,30 @@ func (w *work) call(ctx context.Context, open []*Call) error {
 		return err
 	}
 	return w.together(ctx, next)
+}
+
+// mostAway is how long a run that goes on waits for tools that it had called.
+const mostAway = 2 * time.Minute
+
+// returned waits until the tools are on offer again that an earlier process had
+// called, where servers cannot be reached: what came of the calls, they tell.
+func (w *work) returned(ctx context.Context, open []*Call) error {
+	away := func() bool {
+		for _, c := range open {
+			if _, wrong := w.offer.find(c.Tool); wrong != "" && !c.Began.IsZero() && !w.begun[c.ID] {
+				return len(w.offer.problems) > 0
+			}
+		}
+		return false
+	}
+	until := time.Now().Add(mostAway)
+	for away() && time.Now().Before(until) {
+		if err := sleep(ctx, pollFirst); err != nil {
+			return err
+		}
+		w.list(ctx)
+	}
+	return nil
 }
 
 // next are the calls that are made together: those that only read, up to the

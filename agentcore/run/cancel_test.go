@@ -97,3 +97,38 @@ func TestARunIsHandedOver(t *testing.T) {
 		require.Equal(t, time.Duration(0), s.Active(time.Now()).Truncate(time.Minute), "the time in which nobody was there does not count")
 	})
 }
+
+// A pause survives that the tool server is away when the agent comes back.
+func TestARunWaitsForTheServersThatItHadCalled(t *testing.T) {
+	for name, c := range map[string]struct {
+		away    time.Duration
+		outcome string
+		writes  int
+	}{
+		"back in a minute": {time.Minute, "", 1},
+		"gone for good":    {time.Hour, "unsure", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &keeper{expires: time.Hour, state: func(looks int) string {
+					if looks < 3 {
+						return "one pending"
+					}
+					return "yes"
+				}}
+				tools := &shelf{tools: []toolbox.Tool{guarded("scale")}, answer: k.call}
+				s, _, err, resume := cancelled(t, script(says("", calls("a", "scale", `{}`)), says("Done.")), tools, run.ErrHandover)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, v1alpha1.RunWaiting, s.Phase)
+				all := tools.tools
+				tools.tools, tools.problems = nil, []string{"tools/kubernetes-write: connection refused"}
+				time.AfterFunc(c.away, func() { tools.tools, tools.problems = all, nil })
+				s = resume()
+				require.Equal(t, v1alpha1.RunCompleted, s.Phase, s.Reason)
+				require.Equal(t, c.outcome, s.Turns[0].Calls[0].Outcome)
+				require.Equal(t, c.writes, k.writes)
+				time.Sleep(time.Hour)
+			})
+		})
+	}
+}
