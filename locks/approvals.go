@@ -68,7 +68,13 @@ func (t *attempt) settle(ctx context.Context) (mcpkit.Approval, error) {
 	if a, ok := found[usurped]; ok {
 		return mcpkit.Approval{}, mcpkit.Errorf(mcpkit.Denied, "%s is said to have approved this (approval %s), and neither a ServiceAccount nor the caller itself can. Nothing was changed. Tell whoever runs the cluster: the admission policy of charts/locks prevents that where it is installed", a.Status.DecidedBy, nameOf(a))
 	}
+	if a, ok := t.awaited(); ok && a.Status.ConsumedBy != "" {
+		return answer(a, mcpkit.ApprovalTaken), nil
+	}
 	if a, ok := found[approved]; ok {
+		if t.r.Awaits != "" && t.r.Awaits != nameOf(a) {
+			return t.instead(found, answer(a, mcpkit.ApprovalPending)), nil
+		}
 		return t.consume(ctx, a)
 	}
 	if a, ok := found[pending]; ok {
@@ -76,6 +82,15 @@ func (t *attempt) settle(ctx context.Context) (mcpkit.Approval, error) {
 	}
 	made, err := t.ask(ctx)
 	return t.instead(found, made), err
+}
+
+// awaited is the approval that the client was told to wait for.
+func (t *attempt) awaited() (v1alpha1.Approval, bool) {
+	i := slices.IndexFunc(t.kept, func(a v1alpha1.Approval) bool { return nameOf(a) == t.r.Awaits })
+	if i < 0 {
+		return v1alpha1.Approval{}, false
+	}
+	return t.kept[i], true
 }
 
 // standing is how a kept approval stands towards a call.

@@ -62,6 +62,30 @@ func TestAnApprovalIsGoodForNothingElse(t *testing.T) {
 	require.Equal(t, mcpkit.ApprovalConsumed, r.consume(l, r.request("call-4")).State, "the call itself")
 }
 
+// A call whose answer was lost is made again with the approval that it waits
+// for: if that is used up, the write may have been made, and is not made again.
+func TestACallThatAwaitsAnApprovalUsesNoOther(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	l, _ := r.replica()
+	awaits := func(name string) func(*mcpkit.ApprovalRequest) {
+		return func(q *mcpkit.ApprovalRequest) { q.Awaits = name }
+	}
+	first := r.approved(l, r.request("call-1"))
+	require.Equal(t, mcpkit.ApprovalConsumed, r.consume(l, r.request("call-2", awaits(first.Name))).State)
+	changed := func(q *mcpkit.ApprovalRequest) { q.Plan, q.PlanHash = strings.ReplaceAll(q.Plan, "2", "5"), "plan-2" }
+	for _, change := range []func(*mcpkit.ApprovalRequest){func(*mcpkit.ApprovalRequest) {}, changed} {
+		again := r.consume(l, r.request("call-3", awaits(first.Name), change))
+		require.Equal(t, []any{mcpkit.ApprovalTaken, first.Name}, []any{again.State, again.Name})
+	}
+	require.Len(t, r.kept(), 1, "nobody is asked once more")
+
+	second := r.approved(l, r.request("call-4", changed))
+	other := r.consume(l, r.request("call-5", changed, awaits("tools/of-an-older-plan-1")))
+	require.Equal(t, []any{mcpkit.ApprovalPending, second.Name}, []any{other.State, other.Name})
+	require.Equal(t, mcpkit.ApprovalConsumed, r.consume(l, r.request("call-6", changed, awaits(second.Name))).State)
+}
+
 func TestAPlanThatChangedIsApprovedAnew(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)

@@ -52,7 +52,9 @@ const (
 )
 
 // MetaApproval is the key of an answer's _meta that holds the Approval which a
-// write was refused for or has used up in vain, as an [ApprovalNote].
+// write was refused for or has used up in vain, as an [ApprovalNote]. A client
+// that calls again puts the name of the one it waits for under the same key: the
+// call then uses up no other.
 const MetaApproval = "toolcrib.dev/approval"
 
 // nameBytes bounds what an agent says of itself.

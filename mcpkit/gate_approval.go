@@ -19,7 +19,7 @@ const (
 )
 
 // ApprovalRequest is one write as a person approves it. An approval is good for
-// a request that equals it in everything but Agent, Run, Call and Expires.
+// a request that equals it in everything but Agent, Run, Call, Awaits and Expires.
 type ApprovalRequest struct {
 	Server        string // name of the program
 	Tool          string
@@ -33,6 +33,7 @@ type ApprovalRequest struct {
 	Plan          string // what would change and how, whole
 	PlanHash      string // of all that, of the plan as it is and of what it rests on
 	Key           string // names the key of the hashes, without which none can be made
+	Awaits        string // name of the only approval that the call may use up, as the client says; any if empty
 	Expires       time.Time
 }
 
@@ -92,8 +93,10 @@ func (a Approval) note() ApprovalNote {
 type Approvals interface {
 	// Consume takes the approval of exactly r for the one call that asks. Of
 	// any number that ask at once, one is told ApprovalConsumed, and nobody
-	// ever again. Where no decision is kept it asks for one. The error is an
-	// *Error, and then the write must not begin.
+	// ever again. Where no decision is kept it asks for one. A client whose call
+	// was not answered calls again with Awaits: it is told ApprovalTaken if that
+	// call has used its approval up, so that nothing is written twice. The error
+	// is an *Error, and then the write must not begin.
 	Consume(ctx context.Context, r ApprovalRequest) (Approval, error)
 }
 
@@ -198,7 +201,9 @@ func (g *gate) request(c *Call) (ApprovalRequest, error) {
 	if len(args) > maxApprovedArguments {
 		return ApprovalRequest{}, Errorf(TooLarge, "the arguments take %d bytes, more than the %d a person can be asked to approve at once. Nothing was changed; change less per call", len(args), maxApprovedArguments)
 	}
+	awaits, _ := c.req.Params.Meta[MetaApproval].(string)
 	return ApprovalRequest{
+		Awaits: awaits,
 		Server: g.server, Tool: c.tool.Name, Caller: c.Caller.Name, Agent: oneLine(Clean(cmp.Or(c.Agent, c.Caller.Name)), nameBytes), Run: c.Run, Call: c.ID,
 		Target: c.plan.Target, Arguments: args, ArgumentsHash: c.argsHash,
 		Plan: plan, PlanHash: c.planHash,

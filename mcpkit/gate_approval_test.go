@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
@@ -58,6 +59,17 @@ func TestTheNoteOnAnApprovalCounts(t *testing.T) {
 	require.Contains(t, string(answer.Note), "now now")
 	require.Contains(t, answer.Text, "denied: a person must approve this write first.")
 	require.LessOrEqual(t, answer.Bytes, 1<<10)
+}
+
+// Whoever calls again says which approval it waits for.
+func TestACallNamesTheApprovalThatItAwaits(t *testing.T) {
+	b, a := newShelf(), &told{answer: waitingApproval()}
+	s := approving(t, b, a, &lines{})
+	for _, meta := range []mcp.Meta{nil, {mcpkit.MetaApproval: "tools/shelf-label-item-1f2e3d4c-1"}, {mcpkit.MetaApproval: 7}} {
+		_, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "shelf_label_item", Arguments: relabel, Meta: meta})
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"", "tools/shelf-label-item-1f2e3d4c-1", ""}, []string{a.asked[0].Awaits, a.asked[1].Awaits, a.asked[2].Awaits})
 }
 
 func TestWhatAModelIsToldOfApprovals(t *testing.T) {

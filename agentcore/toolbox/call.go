@@ -127,6 +127,9 @@ func (s *server) meta(ctx context.Context, c Call) mcp.Meta {
 	if c.ID != "" {
 		meta[mcpkit.MetaCall] = c.ID
 	}
+	if c.Awaits != "" {
+		meta[mcpkit.MetaApproval] = c.Awaits
+	}
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	for key, value := range carrier {

@@ -42,6 +42,7 @@ type Call struct {
 	Arguments json.RawMessage // a JSON object
 	Path      []string        // the agents above this one, outermost first, as NAMESPACE/NAME
 	Fresh     bool            // nothing is known to have come of an earlier try
+	Awaits    string          // the approval that an earlier try was told to wait for; the call uses up no other
 	Access    v1alpha1.Access // the most that an agent may do that is called; what its own policy says if empty
 }
 
