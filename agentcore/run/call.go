@@ -280,7 +280,7 @@ func (w *work) reach(ctx context.Context, p planned, fresh bool) (toolbox.Outcom
 	ctx, end := w.trace(ctx, "execute_tool "+p.tool.Name)
 	began := time.Now()
 	outcome, err := w.Tools.Call(ctx, p.tool, toolbox.Call{
-		ID: p.ID, Run: w.question.Run, Arguments: p.args, Path: w.question.Path, Access: w.granted(), Fresh: fresh,
+		ID: p.ID, Run: w.question.Run, Arguments: p.args, Path: w.question.Path, Access: w.granted(), Fresh: fresh, Awaits: w.awaited(p),
 	})
 	end(err)
 	w.mu.Lock()
@@ -292,6 +292,15 @@ func (w *work) reach(ctx context.Context, p planned, fresh bool) (toolbox.Outcom
 		})
 	}
 	return outcome, err
+}
+
+// awaited is the approval that a call waits for which is made again: should the
+// answer be lost, the server can then tell whether it has been made.
+func (w *work) awaited(p planned) string {
+	if !p.tool.GatesItself {
+		return ""
+	}
+	return lastApproval(p.Call)
 }
 
 // outcome is the result of a call that was answered.

@@ -81,8 +81,12 @@ func (w *world) Call(_ context.Context, t toolbox.Tool, c toolbox.Call) (toolbox
 	var out toolbox.Outcome
 	err := w.happens(func() {
 		if t.GatesItself {
+			if a := w.approvals[t.Name]; a != nil && a.usedBy != "" && a.name == c.Awaits {
+				out = toolbox.Outcome{Text: "taken", Error: true, Approval: &toolbox.Approval{Name: a.name, State: "taken"}}
+				return
+			}
 			a := w.approval(t.Name)
-			if a.looks++; a.looks < 3 {
+			if a.looks++; a.looks < 3 || c.Awaits != "" && c.Awaits != a.name {
 				out = toolbox.Outcome{Text: "waits", Error: true, Approval: &toolbox.Approval{Name: a.name, State: "pending", Expires: time.Now().Add(time.Hour), Command: "kubectl patch"}}
 				return
 			}

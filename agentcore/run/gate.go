@@ -149,8 +149,8 @@ func (w *work) gateRequest(p planned) GateRequest {
 // await waits until a person has decided about a write that its server asks
 // for, and calls again with the same arguments until then. lost says that an
 // earlier call was not answered: the write may have been made by it. The server
-// tells, since an approval serves once: as long as it still waits for the same
-// one, nothing has been written.
+// tells, since an approval serves once and the call uses up no other than the one
+// it waits for: as long as that is not taken, nothing has been written.
 func (w *work) await(ctx context.Context, p planned, o toolbox.Outcome, lost bool) (record.Event, error) {
 	poll := pollFirst
 	for {
