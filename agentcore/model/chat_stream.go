@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/openai/openai-go/v3"
@@ -91,17 +92,10 @@ func readChat(stream *ssestream.Stream[openai.ChatCompletionChunk], r Request, s
 	return c.reply(r), nil
 }
 
-// errorEvent is how the SDK's error begins that holds an error of the stream.
-const errorEvent = "received error while streaming: "
-
 // interrupted makes an Error of an error that came as an event of the stream.
 func interrupted(err error) error {
-	if said, ok := strings.CutPrefix(err.Error(), errorEvent); ok {
-		wrapped, _ := json.Marshal(map[string]string{"error": said}) // a string can be marshalled
-		if json.Valid([]byte(said)) {
-			wrapped = []byte(`{"error":` + said + `}`)
-		}
-		if o, ok := readObjection(wrapped); ok {
+	if said, ok := errors.AsType[*ssestream.StreamError](err); ok {
+		if o, ok := readObjection(said.Event.Data); ok {
 			return o.judge(200)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,19 +42,20 @@ const rightKey = "sk-right-0123456789abcdef"
 
 func keys() *secrets { return &secrets{values: map[string]string{"llm/key": rightKey}} }
 
-// config is a ModelConfig, normalised, from the YAML of its spec.
-func config(t testing.TB, spec string, args ...any) kagent.ModelConfig {
+// config is a ModelConfig, normalised, from the YAML of its spec, in which URL
+// stands for a URL.
+func config(t testing.TB, spec, url string) kagent.ModelConfig {
 	t.Helper()
 	var m kagent.ModelConfig
-	require.NoError(t, yaml.UnmarshalStrict(fmt.Appendf(nil, spec, args...), &m.Spec))
+	require.NoError(t, yaml.UnmarshalStrict([]byte(strings.ReplaceAll(spec, "URL", url)), &m.Spec))
 	require.NoError(t, m.Normalise())
 	return m
 }
 
 // wires are ModelConfigs of both wires, for a server at a URL.
 var wires = map[string]string{
-	"Anthropic": `{provider: Anthropic, model: claude-test, apiKeySecret: llm, apiKeySecretKey: key, anthropic: {baseUrl: %q}}`,
-	"OpenAI":    `{provider: OpenAI, model: gpt-test, apiKeySecret: llm, apiKeySecretKey: key, openAI: {baseUrl: %q}}`,
+	"Anthropic": `{provider: Anthropic, model: claude-test, apiKeySecret: llm, apiKeySecretKey: key, anthropic: {baseUrl: "URL"}}`,
+	"OpenAI":    `{provider: OpenAI, model: gpt-test, apiKeySecret: llm, apiKeySecretKey: key, openAI: {baseUrl: "URL"}}`,
 }
 
 // wire is a ModelConfig of the wire for the server.

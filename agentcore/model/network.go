@@ -27,11 +27,11 @@ type network struct {
 
 	mu      sync.Mutex
 	trusted string // the certificates that transport was made with
-	made    *http.Transport
+	made    http.RoundTripper
 }
 
 // transport is made anew when the certificates have changed.
-func (n *network) transport() (*http.Transport, error) {
+func (n *network) transport() (http.RoundTripper, error) {
 	trusted := ""
 	if n.tls != nil && n.tls.CACertSecretRef != "" {
 		var err error
@@ -54,7 +54,7 @@ func (n *network) transport() (*http.Transport, error) {
 		made.TLSClientConfig = &tls.Config{RootCAs: pool, InsecureSkipVerify: n.tls.DisableVerify}
 	}
 	if n.made != nil {
-		n.made.CloseIdleConnections()
+		(&http.Client{Transport: n.made}).CloseIdleConnections()
 	}
 	n.made, n.trusted = made, trusted
 	return made, nil

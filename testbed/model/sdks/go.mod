@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/anthropics/anthropic-sdk-go v1.84.0
-	github.com/openai/openai-go/v3 v3.37.0
+	github.com/openai/openai-go/v3 v3.44.0
 	github.com/stretchr/testify v1.12.1
 	github.com/toolcrib/toolcrib/testbed v0.0.0
 )
