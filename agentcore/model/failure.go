@@ -19,7 +19,6 @@ import (
 func failureOf(ctx context.Context, err error) *Error {
 	var known *Error
 	var certificate *tls.CertificateVerificationError
-	var header tls.RecordHeaderError
 	cause := context.Cause(ctx)
 	switch {
 	case err == nil:
@@ -30,8 +29,8 @@ func failureOf(ctx context.Context, err error) *Error {
 		return &Error{Kind: Unavailable, Text: cause.Error(), Err: cause, again: true}
 	case errors.As(err, &certificate):
 		return &Error{Kind: Unavailable, Text: "its certificate is not trusted: " + certificate.Err.Error() + "; name the authority's certificate in tls.caCertSecretRef of the ModelConfig", Err: certificate}
-	case errors.As(err, &header):
-		return &Error{Kind: Unavailable, Text: "it does not speak TLS: the URL begins with https and should begin with http, or the port is another", Err: header}
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return &Error{Kind: Unavailable, Text: "it does not speak TLS: the URL begins with https and should begin with http, or the port is another", Err: http.ErrSchemeMismatch}
 	}
 	err = withoutURL(err)
 	return &Error{Kind: Unavailable, Text: "the connection broke: " + err.Error(), Err: err, again: true}
