@@ -11,6 +11,8 @@ PRODUCTS := $(filter-out tools,$(MODULES))
 SERVERS  := $(notdir $(wildcard servers/*))
 PROGRAMS := $(patsubst %/main.go,./%,$(wildcard servers/*/cmd/*/main.go agentcore/cmd/*/main.go controller/cmd/*/main.go))
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# gRPC's traces keep the linker from dropping methods that nothing calls: 9 MB.
+TAGS     := grpcnotrace
 LDFLAGS  := -s -w -X github.com/toolcrib/toolcrib/mcpkit.version=$(VERSION)
 IMAGES   := $(patsubst %,bin/images/%.tar,$(notdir $(PROGRAMS)))
 NPM      := npm ci --no-audit --no-fund --loglevel=error
@@ -74,12 +76,12 @@ generated: generate
 
 build: ## build the programs into bin/
 	@mkdir -p bin
-	@for p in $(PROGRAMS); do echo "build $${p##*/}"; go build -ldflags '$(LDFLAGS)' -o bin/$${p##*/} $$p || exit 1; done
+	@for p in $(PROGRAMS); do echo "build $${p##*/}"; go build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/$${p##*/} $$p || exit 1; done
 
 images: ## build the programs' images for amd64 and arm64 into bin/images, as OCI archives
 	@for p in $(PROGRAMS); do for a in amd64 arm64; do \
 	  echo "build $${p##*/} for $$a"; \
-	  GOOS=linux GOARCH=$$a go build -ldflags '$(LDFLAGS)' -o bin/linux-$$a/$${p##*/} $$p || exit 1; done; done
+	  GOOS=linux GOARCH=$$a go build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/linux-$$a/$${p##*/} $$p || exit 1; done; done
 	@go run ./images/cmd/images build --version '$(VERSION)' --revision "$$(git rev-parse HEAD)" --created "$$(git log -1 --format=%cI)" \
 	  $(foreach a,amd64 arm64,$(patsubst %,bin/linux-$(a)/%,$(notdir $(PROGRAMS))))
 

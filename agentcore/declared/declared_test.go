@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -211,13 +212,60 @@ data:
 		`{{include "house/none"}}`:              `there is no text "house/none" to include; there are house/safety`,
 		`{{.Nothing}}`:                          "can't evaluate field Nothing",
 		`{{`:                                    "this is no template",
-		`{{template "systemMessage"}}`:          `template "systemMessage" not defined`,
-		`{{define "a"}}{{template "a"}}{{end}}`: "it defines templates of its own",
+		`{{template "systemMessage"}}`:          "a system message knows text, values, include, if, with and range",
+		`{{define "a"}}{{template "a"}}{{end}}`: "defines templates of its own",
 	} {
 		d := load(t, map[string]string{"a.yaml": strings.Replace(template, `{{include "house/safety"}}`, wrong, 1) + "---" + model, "b.yaml": texts + server})
 		_, err := d.Agent("", declared.Sources{})
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestTemplatesAreGos holds what is filled in here to what text/template makes of
+// it.
+func TestTemplatesAreGos(t *testing.T) {
+	v := declared.Variables{AgentName: "helper", AgentNamespace: "shop", Description: "Helps.", ToolNames: []string{"one", "two", "three"}}
+	texts := map[string]string{"house/safety": "Never guess. {{.AgentName}}"}
+	for _, text := range []string{
+		"plain, {{.AgentName}} {{ .Description -}}   \n  trimmed",
+		"{{/* said */}}{{include \"house/safety\"}} {{\"house/safety\" | include}} {{(include \"house/safety\")}}",
+		"{{range .ToolNames}}- {{.}} of {{$.AgentName}}\n{{else}}none{{end}}{{range .SkillNames}}{{.}}{{else}}none{{end}}",
+		"{{range $i, $t := .ToolNames}}{{if $i}}, {{end}}{{$t}}{{end}}{{range $t := .ToolNames}}{{$t}}{{end}}",
+		"{{range .ToolNames}}{{if eq . \"two\"}}{{continue}}{{end}}{{.}}{{end}}{{range .ToolNames}}{{break}}{{end}}",
+		"{{if and .SkillNames .ToolNames}}a{{else if or .SkillNames .ToolNames}}b{{else}}c{{end}}{{if not .SkillNames}}d{{end}}",
+		"{{with .Description}}{{.}}{{end}}{{with .SkillNames}}x{{else}}y{{end}}{{len .ToolNames}}{{len .AgentName}}",
+		"{{$n := .AgentName}}{{$n}}{{$n = \"other\"}}{{$n}}{{if true}}{{$m := 1}}{{$m}}{{end}}{{index .ToolNames 1}}",
+		"{{printf \"%s in %q, %d\" .AgentName .AgentNamespace (len .ToolNames)}}{{print 1 2 \"a\" \"b\"}}{{println .AgentName}}{{.ToolNames}}",
+		"{{eq .AgentName \"a\" \"helper\"}}{{ne 1 2}}{{lt 1 2}}{{le 2 2}}{{gt \"b\" \"a\"}}{{ge 1 2}}{{eq true false}}{{true}}{{7}}",
+	} {
+		include := func(name string) (string, error) { return texts[name], nil }
+		var want strings.Builder
+		require.NoError(t, template.Must(template.New("").Funcs(template.FuncMap{"include": include}).Parse(text)).Execute(&want, v), text)
+		got, err := declared.Fill(text, texts, v)
+		require.NoError(t, err, text)
+		require.Equal(t, want.String(), got, text)
+	}
+	for text, want := range map[string]string{
+		"{{call .AgentName}}":         `function "call" not defined`,
+		"{{.AgentName.Length}}":       "can't evaluate field Length",
+		"{{range .AgentName}}{{end}}": "string is no list to range over",
+		"{{index .ToolNames 9}}":      "there is no element 9 among 3",
+		"{{len 1}}":                   "int has no length",
+		"{{lt 1 \"a\"}}":              "cannot be compared",
+		"{{.AgentName 1}}":            "a value takes no arguments",
+		"{{include}}":                 "it needs an argument",
+		"{{range .ToolNames}}{{printf \"%999999s\" .}}{{end}}": "grows beyond 1 MiB",
+	} {
+		_, err := declared.Fill(text, texts, v)
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+func FuzzFill(f *testing.F) {
+	f.Add("{{range $i, $t := .ToolNames}}{{if $i}}, {{end}}{{$t}}{{end}}{{include \"a\"}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		_, _ = declared.Fill(text, map[string]string{"a": "b"}, declared.Variables{ToolNames: []string{"one"}})
+	})
 }
 
 func TestTheTightestLimitCounts(t *testing.T) {

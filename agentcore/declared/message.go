@@ -1,13 +1,10 @@
 package declared
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/template"
 
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 )
@@ -69,43 +66,6 @@ func (r *resolution) includes(sources []kagent.PromptSource) map[string]string {
 		}
 	}
 	return texts
-}
-
-// maxMessage bounds what a template makes of a message.
-const maxMessage = 1 << 20
-
-// fill fills in a template of Go's text/template, in which include "ALIAS/KEY"
-// stands for a text that is taken as it is.
-func fill(text string, texts map[string]string, v variables) (string, error) {
-	include := func(name string) (string, error) {
-		if text, ok := texts[name]; ok {
-			return text, nil
-		}
-		return "", fmt.Errorf("there is no text %q to include; there are %s", name, strings.Join(slices.Sorted(maps.Keys(texts)), ", "))
-	}
-	name := rand.Text() // nobody can call it, so that it ends
-	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"include": include}).Parse(text)
-	if err == nil && len(t.Templates()) > 1 {
-		err = errors.New("it defines templates of its own; put their texts into a ConfigMap, and include them")
-	}
-	if err != nil {
-		return "", fmt.Errorf("this is no template: %s", strings.ReplaceAll(err.Error(), name, "systemMessage"))
-	}
-	var out bounded
-	if err := t.Execute(&out, v); err != nil {
-		return "", fmt.Errorf("the template cannot be filled in: %s", strings.ReplaceAll(err.Error(), name, "systemMessage"))
-	}
-	return out.String(), nil
-}
-
-// bounded keeps a template from growing without end.
-type bounded struct{ strings.Builder }
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxMessage {
-		return 0, errors.New("the message grows beyond 1 MiB")
-	}
-	return b.Builder.Write(p)
 }
 
 // value is what a ValueSource means.

@@ -42,6 +42,22 @@ func (r *resolution) secrets(m kagent.ModelConfig) Secrets {
 	}
 }
 
+// ProviderKey is the provider's key of a ModelConfig that names no Secret for it:
+// what the environment holds, or nothing.
+func (from Sources) ProviderKey(p kagent.ModelProvider) func() (string, error) {
+	return func() (string, error) {
+		for _, name := range keyVariables[p] {
+			if from.Environment == nil {
+				break
+			}
+			if value := trim(from.Environment(name)); value != "" {
+				return value, nil
+			}
+		}
+		return "", nil
+	}
+}
+
 // secretKey is what keys of Secrets are made of.
 var secretKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
 

@@ -90,6 +90,9 @@ func (c *Cluster) Create(ctx context.Context, r v1alpha1.AgentRun) (v1alpha1.Age
 	}
 	var made v1alpha1.AgentRun
 	err := c.on(c.client.Post()).Body(&r).Do(ctx).Into(&made)
+	if apierrors.IsAlreadyExists(err) {
+		return made, ErrExists
+	}
 	return made, told(err)
 }
 

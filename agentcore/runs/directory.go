@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ type Directory struct {
 	agent declared.Agent
 	path  string
 
+	making  sync.Mutex
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
 }
@@ -65,7 +67,14 @@ func (d *Directory) next() <-chan struct{} {
 }
 
 // Create implements [Store].
-func (d *Directory) Create(_ context.Context, r v1alpha1.AgentRun) (v1alpha1.AgentRun, error) {
+func (d *Directory) Create(ctx context.Context, r v1alpha1.AgentRun) (v1alpha1.AgentRun, error) {
+	d.making.Lock()
+	defer d.making.Unlock()
+	if r.Name != "" {
+		if _, err := d.Get(ctx, r.Name); !errors.Is(err, ErrNotFound) {
+			return r, cmp.Or(err, ErrExists)
+		}
+	}
 	r.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AgentRun"}
 	r.Namespace, r.Spec.Agent, r.CreationTimestamp = d.agent.Namespace, d.agent.Name, metav1.Now()
 	if r.Name == "" {

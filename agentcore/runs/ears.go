@@ -1,49 +1,80 @@
 package runs
 
-import (
-	"context"
-	"strings"
-	"sync"
-)
+import "sync"
 
 // ears are those who listen to runs. Whoever listens slowly holds up nobody.
 type ears struct {
 	mu   sync.Mutex
-	open map[string]map[*ear]bool
+	open map[string]map[*Ear]bool
 }
 
-type ear struct {
+// Ear hears the words of a run.
+type Ear struct {
+	of   *ears
+	name string
+	news chan struct{}
+
 	mu    sync.Mutex
-	heard strings.Builder
-	over  bool
-	news  chan struct{}
+	heard []Words
+	next  bool // the next words begin an answer
 }
 
-func (e *ears) listen(name string) (func(context.Context) (string, bool), func()) {
-	one := &ear{news: make(chan struct{}, 1)}
+// Words are what a model says, as far as it has arrived.
+type Words struct {
+	Text  string
+	First bool // they begin an answer; what was heard before was another
+}
+
+func (e *ears) listen(name string) *Ear {
+	one := &Ear{of: e, name: name, news: make(chan struct{}, 1), next: true}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.open == nil {
-		e.open = map[string]map[*ear]bool{}
+		e.open = map[string]map[*Ear]bool{}
 	}
 	if e.open[name] == nil {
-		e.open[name] = map[*ear]bool{}
+		e.open[name] = map[*Ear]bool{}
 	}
 	e.open[name][one] = true
-	return one.next, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if delete(e.open[name], one); len(e.open[name]) == 0 {
-			delete(e.open, name)
-		}
+	return one
+}
+
+// News tells that there is something to take.
+func (e *Ear) News() <-chan struct{} { return e.news }
+
+// Take is what was heard since the last time.
+func (e *Ear) Take() []Words {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	heard := e.heard
+	e.heard = nil
+	return heard
+}
+
+// Close ends the listening.
+func (e *Ear) Close() {
+	e.of.mu.Lock()
+	defer e.of.mu.Unlock()
+	if delete(e.of.open[e.name], e); len(e.of.open[e.name]) == 0 {
+		delete(e.of.open, e.name)
 	}
 }
 
-func (e *ears) hear(name, text string) { e.each(name, func(one *ear) { one.heard.WriteString(text) }) }
+// hear hands words on to those who listen.
+func (e *ears) hear(name, text string) {
+	e.each(name, func(one *Ear) {
+		if n := len(one.heard); n > 0 && !one.next {
+			one.heard[n-1].Text += text
+			return
+		}
+		one.heard, one.next = append(one.heard, Words{text, one.next}), false
+	})
+}
 
-func (e *ears) over(name string) { e.each(name, func(one *ear) { one.over = true }) }
+// turn says that what follows is another answer.
+func (e *ears) turn(name string) { e.each(name, func(one *Ear) { one.next = true }) }
 
-func (e *ears) each(name string, do func(*ear)) {
+func (e *ears) each(name string, do func(*Ear)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for one := range e.open[name] {
@@ -53,27 +84,6 @@ func (e *ears) each(name string, do func(*ear)) {
 		select {
 		case one.news <- struct{}{}:
 		default:
-		}
-	}
-}
-
-// next is what was said since it was last asked. It waits for something.
-func (e *ear) next(ctx context.Context) (string, bool) {
-	for {
-		e.mu.Lock()
-		text, over := e.heard.String(), e.over
-		e.heard.Reset()
-		e.mu.Unlock()
-		if text != "" {
-			return text, true
-		}
-		if over {
-			return "", false
-		}
-		select {
-		case <-e.news:
-		case <-ctx.Done():
-			return "", false
 		}
 	}
 }

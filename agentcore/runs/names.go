@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -14,6 +15,13 @@ func newName(agent string) string {
 	const random = 10
 	agent = strings.TrimRight(cutName(agent, 63-1-random), "-.")
 	return agent + "-" + strings.ToLower(rand.Text()[:random])
+}
+
+// NameFor is the name of the run of an agent that parts stand for: the same for
+// the same parts.
+func NameFor(agent string, parts ...string) string {
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%q", parts)))
+	return strings.TrimRight(cutName(agent, 63-1-20), "-.") + "-" + hex.EncodeToString(sum[:10])
 }
 
 func cutName(name string, most int) string { return name[:min(len(name), most)] }

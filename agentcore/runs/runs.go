@@ -20,6 +20,8 @@ var (
 	ErrNotFound = errors.New("there is no such run")
 	// ErrTaken is about a run that another process works on.
 	ErrTaken = errors.New("another process works on this run")
+	// ErrExists is about a run whose name another has.
+	ErrExists = errors.New("there is such a run already")
 	// ErrOver is about a run of which nothing more becomes.
 	ErrOver = errors.New("the run is over")
 )
@@ -33,11 +35,14 @@ const (
 	// PathAnnotation names the agents above the run's, outermost first, with a
 	// comma between them.
 	PathAnnotation = "toolcrib.dev/path"
+	// AccessAnnotation is the most that the run may do for the agent that asked.
+	AccessAnnotation = "toolcrib.dev/access"
 )
 
 // Store keeps the runs of one agent.
 type Store interface {
-	// Create keeps a new run and gives it a name.
+	// Create keeps a new run, and gives it a name if it has none; [ErrExists] if
+	// another has its name.
 	Create(ctx context.Context, r v1alpha1.AgentRun) (v1alpha1.AgentRun, error)
 	// Get is one run; [ErrNotFound] if there is none.
 	Get(ctx context.Context, name string) (v1alpha1.AgentRun, error)

@@ -312,15 +312,9 @@ func TestListening(t *testing.T) {
 	m, asked, let := holding()
 	worker, _ := works(t, s, a, m, &shelf{})
 	<-asked
-	next, stop := worker.Listen(r.Name)
-	defer stop()
+	ear := worker.Listen(r.Name)
+	defer ear.Close()
 	close(let)
-	var heard string
-	for {
-		text, more := next(t.Context())
-		if heard += text; !more {
-			break
-		}
-	}
-	require.Equal(t, "Done.", heard)
+	until(t, s, r.Name, over)
+	require.Equal(t, []runs.Words{{Text: "Done.", First: true}}, ear.Take())
 }

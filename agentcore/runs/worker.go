@@ -189,7 +189,6 @@ func (w *Worker) work(ctx context.Context, claim Claim) {
 	state, err := w.run(alive, claim)
 	stop(errDone)
 	renewing.Wait()
-	w.ears.over(asked.Name)
 	if err != nil && !errors.Is(err, run.ErrHandover) && !errors.Is(context.Cause(alive), run.ErrHandover) {
 		w.Log.Warn("a run goes back to be worked on later", "run", asked.Name, "error", err)
 	}
@@ -218,7 +217,7 @@ func (w *Worker) run(ctx context.Context, claim Claim) (run.State, error) {
 	asked := claim.Run()
 	runner := w.Runner
 	runner.Spent = func(ctx context.Context) (run.Spent, error) { return w.Store.Spent(ctx, asked.Name) }
-	q := run.Question{Run: asked.Name, Text: asked.Spec.Prompt, Data: asked.Spec.Data, Path: Path(asked)}
+	q := run.Question{Run: asked.Name, Text: asked.Spec.Prompt, Data: asked.Spec.Data, Path: Path(asked), Access: v1alpha1.Access(asked.Annotations[AccessAnnotation])}
 	if id := asked.Annotations[ContextAnnotation]; id != "" && len(claim.Events()) == 0 {
 		history, err := w.history(ctx, asked, id)
 		if err != nil && ctx.Err() == nil {
@@ -256,7 +255,10 @@ func Path(r v1alpha1.AgentRun) []string {
 func (w *Worker) observer(name string) run.Observer {
 	return run.Observer{
 		Text: func(text string) { w.ears.hear(name, text) },
-		Event: func(_ record.Event, now *run.State) {
+		Event: func(e record.Event, now *run.State) {
+			if e.Type == v1alpha1.EventAnswered {
+				w.ears.turn(name)
+			}
 			_, waiting := now.Waiting()
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -310,8 +312,20 @@ func (w *Worker) handOver() {
 	w.jobs.Wait()
 }
 
-// Listen hears the words of a run as they arrive, if this process works on it;
-// next waits for more, and is false once it is over or ctx ends.
-func (w *Worker) Listen(name string) (next func(ctx context.Context) (string, bool), stop func()) {
-	return w.ears.listen(name)
+// Pending is how many runs wait for somebody to work on them, as far as this
+// process knows.
+func (w *Worker) Pending() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for name, s := range w.seen {
+		if w.working[name] == nil && (s.Phase == v1alpha1.RunPending || s.Phase == "") {
+			n++
+		}
+	}
+	return n
 }
+
+// Listen hears the words of a run as they arrive, if this process works on it.
+// Close the ear in the end.
+func (w *Worker) Listen(name string) *Ear { return w.ears.listen(name) }

@@ -32,6 +32,8 @@ var forbidden = []struct{ folder, imports, reason string }{
 	{"api", "k8s.io/api", "agents do without the types of pods: docs/decisions/025"},
 	{"api", "k8s.io/client-go", "the types are used with any client"},
 	{"api", "sigs.k8s.io/controller-runtime", "the types are used with any client"},
+	{"agentcore", "text/template", "it calls methods by name, so that the linker keeps all of them: 9 MB; agentcore/declared fills in templates"},
+	{"agentcore", "html/template", "it calls methods by name, so that the linker keeps all of them: 9 MB"},
 	{"agentcore", self + "servers/", "agentcore meets servers over MCP only"},
 	{"controller", self + "servers/", "the controller meets servers over MCP only"},
 	{"controller", self + "mcpkit", "the kit is for servers; the controller is a client of theirs"},
@@ -85,7 +87,7 @@ func TestForbiddenImports(t *testing.T) {
 	for _, s := range sources(t) {
 		for _, path := range s.imports() {
 			for _, rule := range forbidden {
-				if below(s.path, rule.folder) && strings.HasPrefix(path+"/", strings.TrimSuffix(rule.imports, "/")+"/") {
+				if below(s.path, rule.folder) && strings.HasPrefix(path+"/", strings.TrimSuffix(rule.imports, "/")+"/") && path != "text/template/parse" {
 					t.Errorf("%s imports %s: %s", s.path, path, rule.reason)
 				}
 			}
@@ -111,7 +113,7 @@ func TestNoServerImportsAnother(t *testing.T) {
 // can tell about it.
 func TestTheEnvironmentIsReadInMain(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.path == "mcpkit/main.go" || !below(s.path, "mcpkit") && !below(s.path, "servers") {
+		if s.path == "mcpkit/main.go" || s.path == "agentcore/cmd/agentcore/main.go" || !below(s.path, "mcpkit") && !below(s.path, "servers") && !below(s.path, "agentcore") {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
@@ -122,7 +124,7 @@ func TestTheEnvironmentIsReadInMain(t *testing.T) {
 			if pkg, ok := call.X.(*ast.Ident); ok && pkg.Name == "os" {
 				switch call.Sel.Name {
 				case "Getenv", "LookupEnv", "Environ", "ExpandEnv":
-					t.Errorf("%s reads the environment with os.%s; only mcpkit.Main does", s.path, call.Sel.Name)
+					t.Errorf("%s reads the environment with os.%s; only mcpkit.Main and agentcore's main.go do", s.path, call.Sel.Name)
 				}
 			}
 			return true
