@@ -64,8 +64,8 @@ func (c *conversation) question() string {
 	if c.Missing != "" {
 		fmt.Fprintf(&b, "\n\nNot on offer in this run:\n%s", c.wrap("the tool servers", c.Missing))
 	}
-	if c.Folded > 0 {
-		fmt.Fprintf(&b, "\n\nYou have worked on this already. Your notes on what you did and found:\n%s", c.wrap("your notes", c.Summary))
+	if c.Summary != "" {
+		fmt.Fprintf(&b, "\n\nYour notes on the conversation and the work so far:\n%s", c.wrap("your notes", c.Summary))
 	}
 	return b.String()
 }

@@ -22,7 +22,10 @@ const folding = `You keep the notes of an agent that works on a question with to
 // model's window. It reports whether it did.
 func (w *work) fold(ctx context.Context, request model.Request) (bool, error) {
 	most, turns := w.threshold(), len(w.state.Turns)
-	if size(request) < most || turns == w.state.Folded {
+	if w.manyQuestions() {
+		return true, w.foldUntil(ctx, w.state.Folded)
+	}
+	if size(request) < most || turns == w.state.Folded && len(w.state.History) == 0 {
 		return false, nil
 	}
 	for until := max(turns-w.keep(), w.state.Folded+1); until < turns; until++ {
@@ -30,9 +33,12 @@ func (w *work) fold(ctx context.Context, request model.Request) (bool, error) {
 			return true, w.foldUntil(ctx, until)
 		}
 	}
+	if turns == w.state.Folded {
+		return true, w.foldUntil(ctx, turns)
+	}
 	// What the model has not read yet goes only if it has to.
 	if latest := turns - 1; w.sizeWithout(latest) < window(w.Agent.Model.Spec.Model)/10*9 {
-		if latest == w.state.Folded {
+		if latest == w.state.Folded && len(w.state.History) == 0 {
 			return false, nil
 		}
 		return true, w.foldUntil(ctx, latest)
@@ -40,11 +46,18 @@ func (w *work) fold(ctx context.Context, request model.Request) (bool, error) {
 	return true, w.foldUntil(ctx, turns)
 }
 
+// manyQuestions reports whether the conversation before has more questions than
+// the Agent says are kept.
+func (w *work) manyQuestions() bool {
+	c := w.compaction()
+	return c != nil && c.CompactionInterval != nil && len(w.state.History) > int(*c.CompactionInterval)
+}
+
 // sizeWithout is about how many tokens the next request takes once the turns up
 // to one are folded.
 func (w *work) sizeWithout(until int) int {
 	folded := w.state
-	folded.Folded, folded.Summary = until, ""
+	folded.Folded, folded.Summary, folded.History = until, "", nil
 	return foldedTokens/4 + size(model.Request{System: w.system(), Messages: folded.conversation(w.fence), Tools: w.offer.forModel()})
 }
 
@@ -52,8 +65,8 @@ func (w *work) sizeWithout(until int) int {
 // too long for it. The latest turn goes last.
 func (w *work) shorten(ctx context.Context, cause error) error {
 	turns := len(w.state.Turns)
-	for _, until := range []int{turns - w.keep(), turns - 1, turns} {
-		if until > w.state.Folded {
+	for _, until := range []int{w.state.Folded, turns - w.keep(), turns - 1, turns} {
+		if until > w.state.Folded || until == w.state.Folded && len(w.state.History) > 0 {
 			return w.foldUntil(ctx, until)
 		}
 	}
@@ -86,7 +99,8 @@ func (w *work) compaction() *kagent.ContextCompressionConfig {
 	return nil
 }
 
-// foldUntil folds the turns up to the one of that number.
+// foldUntil folds the conversation before, and the turns up to the one of that
+// number.
 func (w *work) foldUntil(ctx context.Context, until int) error {
 	room := window(w.Agent.Model.Spec.Model) * 2 // bytes: half the window
 	transcript := w.transcript(until, room)
@@ -130,13 +144,16 @@ func (w *work) foldingPrompt() string {
 // of each result is the same.
 func (w *work) transcript(until, most int) string {
 	turns := w.state.Turns[w.state.Folded:until]
-	parts := 1
+	parts := 1 + 2*len(w.state.History)
 	for _, t := range turns {
 		parts += 1 + 2*len(t.Calls)
 	}
 	share := max(200, most/parts)
 	var b strings.Builder
-	if w.state.Folded > 0 {
+	for _, h := range w.state.History {
+		fmt.Fprintf(&b, "Earlier it was asked: %s\nIt answered: %s\n", clip(h.Question, share), clip(h.Answer, share))
+	}
+	if w.state.Summary != "" {
 		fmt.Fprintf(&b, "Notes on what was before:\n%s\n\n", clip(w.state.Summary, max(share, most/4)))
 	}
 	for _, t := range turns {

@@ -160,3 +160,27 @@ func TestAFullRecordEndsTheRun(t *testing.T) {
 	require.LessOrEqual(t, bytes, record.MostBytes)
 	require.Greater(t, len(tools.calls()), 60, "results are shorter the fuller the record is")
 }
+
+func TestALongConversationIsFolded(t *testing.T) {
+	var first model.Request
+	r := runner(hear(func(r model.Request) model.Reply {
+		if isFolding(r) {
+			require.Contains(t, r.Messages[0].Text, "Earlier it was asked: Question 0\nIt answered: Answer 0")
+			return says("notes on four questions")
+		}
+		first = r
+		return says("Because of the disk.")
+	}), &shelf{})
+	r.Agent.Spec.Declarative = &kagent.DeclarativeAgentSpec{Context: &kagent.ContextConfig{Compaction: &kagent.ContextCompressionConfig{CompactionInterval: new(int32(3))}}}
+	q := run.Question{Run: "r", Text: "And why?"}
+	for i := range 4 {
+		q.History = append(q.History, run.Exchange{Question: fmt.Sprint("Question ", i), Answer: fmt.Sprint("Answer ", i)})
+	}
+	log := &record.Memory{}
+	s, err := r.Run(t.Context(), q, log, run.Observer{})
+	require.NoError(t, err)
+	require.Equal(t, "Because of the disk.", s.Answer())
+	require.Len(t, first.Messages, 1)
+	require.Contains(t, first.Messages[0].Text, "notes on four questions")
+	require.Equal(t, []string{"asked", "answered", "asked", "answered", "asked", "answered", "asked", "answered", "asked", "folded", "answered", "ended Completed"}, story(log.Events()))
+}

@@ -25,7 +25,7 @@ type State struct {
 
 	Turns     []Turn // what the model said; those before Folded only count
 	Folded    int    // how many of them are folded into Summary
-	Summary   string
+	Summary   string // also of History, if there is one
 	Usage     v1alpha1.TokenUsage
 	ToolCalls int
 	Waits     []Wait // for people, in order
@@ -307,7 +307,7 @@ func (s *State) folded(e record.Event) {
 	if n < s.Folded || n > len(s.Turns) {
 		return
 	}
-	s.Folded, s.Summary = n, e.Text
+	s.Folded, s.Summary, s.History = n, e.Text, nil
 	var ignored v1alpha1.TokenUsage
 	s.use(e, &ignored)
 }
