@@ -14,7 +14,7 @@ import (
 )
 
 // cancelled is a run that is cancelled after a second, and how long it took.
-func cancelled(t *testing.T, m thinker, tools *shelf, cause error) (s run.State, took time.Duration, err error, resume func() run.State) {
+func cancelled(t *testing.T, m thinker, tools *shelf, cause error) (s run.State, took time.Duration, resume func() run.State, err error) {
 	r := runner(m, tools)
 	r.Agent.Limits.Access = v1alpha1.AccessWrite
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -22,11 +22,11 @@ func cancelled(t *testing.T, m thinker, tools *shelf, cause error) (s run.State,
 	log := memory()
 	began := time.Now()
 	s, err = r.Run(ctx, run.Question{Run: "r", Text: "Why?"}, log, run.Observer{})
-	return s, time.Since(began), err, func() run.State {
+	return s, time.Since(began), func() run.State {
 		s, err := r.Run(t.Context(), run.Question{Run: "r"}, log, run.Observer{})
 		require.NoError(t, err)
 		return s
-	}
+	}, err
 }
 
 func hangs(ctx context.Context, _ toolbox.Tool, _ toolbox.Call) (toolbox.Outcome, error) {
@@ -42,7 +42,7 @@ func TestCancelEndsAtOnce(t *testing.T) {
 				<-ctx.Done()
 				return model.Reply{}, ctx.Err()
 			})
-			s, took, err, _ := cancelled(t, m, &shelf{}, nil)
+			s, took, _, err := cancelled(t, m, &shelf{}, nil)
 			require.NoError(t, err)
 			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
 			require.Equal(t, "The cause is", s.Answer())
@@ -51,7 +51,7 @@ func TestCancelEndsAtOnce(t *testing.T) {
 	})
 	t.Run("while a tool reads", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, took, err, _ := cancelled(t, script(says("", calls("a", "get", "{}"))), &shelf{tools: []toolbox.Tool{reads("get")}, answer: hangs}, nil)
+			s, took, _, err := cancelled(t, script(says("", calls("a", "get", "{}"))), &shelf{tools: []toolbox.Tool{reads("get")}, answer: hangs}, nil)
 			require.NoError(t, err)
 			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
 			require.Equal(t, time.Second, took)
@@ -63,7 +63,7 @@ func TestCancelEndsAtOnce(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				return toolbox.Outcome{Text: "written"}, ctx.Err()
 			}
-			s, took, err, _ := cancelled(t, script(says("", calls("a", "put", "{}"))), &shelf{tools: []toolbox.Tool{writes("put")}, answer: answer}, nil)
+			s, took, _, err := cancelled(t, script(says("", calls("a", "put", "{}"))), &shelf{tools: []toolbox.Tool{writes("put")}, answer: answer}, nil)
 			require.NoError(t, err)
 			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
 			require.Equal(t, "written", s.Turns[0].Calls[0].Result, "what came of the write is known")
@@ -72,7 +72,7 @@ func TestCancelEndsAtOnce(t *testing.T) {
 	})
 	t.Run("while a tool that hangs writes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, took, err, _ := cancelled(t, script(says("", calls("a", "put", "{}"))), &shelf{tools: []toolbox.Tool{writes("put")}, answer: hangs}, nil)
+			s, took, _, err := cancelled(t, script(says("", calls("a", "put", "{}"))), &shelf{tools: []toolbox.Tool{writes("put")}, answer: hangs}, nil)
 			require.NoError(t, err)
 			require.Equal(t, v1alpha1.RunCancelled, s.Phase)
 			require.Equal(t, "unsure", s.Turns[0].Calls[0].Outcome)
@@ -85,7 +85,7 @@ func TestARunIsHandedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tools := &shelf{tools: []toolbox.Tool{reads("get")}, answer: hangs}
 		m := script(says("", calls("a", "get", "{}")), says("Done."))
-		s, took, err, resume := cancelled(t, m, tools, run.ErrHandover)
+		s, took, resume, err := cancelled(t, m, tools, run.ErrHandover)
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, v1alpha1.RunRunning, s.Phase)
 		require.Equal(t, time.Second, took)
@@ -117,7 +117,7 @@ func TestARunWaitsForTheServersThatItHadCalled(t *testing.T) {
 					return "yes"
 				}}
 				tools := &shelf{tools: []toolbox.Tool{guarded("scale")}, answer: k.call}
-				s, _, err, resume := cancelled(t, script(says("", calls("a", "scale", `{}`)), says("Done.")), tools, run.ErrHandover)
+				s, _, resume, err := cancelled(t, script(says("", calls("a", "scale", `{}`)), says("Done.")), tools, run.ErrHandover)
 				require.ErrorIs(t, err, context.Canceled)
 				require.Equal(t, v1alpha1.RunWaiting, s.Phase)
 				all := tools.tools
