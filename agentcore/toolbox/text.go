@@ -14,6 +14,10 @@ import (
 // bytes: beyond it the text alone is shown.
 const maxCompared = 256 << 10
 
+// truncated is the flag by which our servers say that something was left out. Their
+// text has it when it is true, so that false adds nothing.
+const truncated = "truncated"
+
 // textOf is a result as a model reads it: its texts, the structured result where
 // that says more, and the name of whatever is no text.
 func textOf(r *mcp.CallToolResult) string {
@@ -67,7 +71,11 @@ func saysMore(v any, text string) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, value := range v {
-			if _, flag := value.(bool); flag && !strings.Contains(text, key) || saysMore(value, text) {
+			yes, flag := value.(bool)
+			if key == truncated && flag && !yes {
+				continue
+			}
+			if flag && !strings.Contains(text, key) || saysMore(value, text) {
 				return true
 			}
 		}
