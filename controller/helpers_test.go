@@ -19,12 +19,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
 // enough is how long a machine may take that is short of everything.
-const enough = 5 * time.Minute
+const enough = 90 * time.Second
 
 func limit(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
@@ -176,4 +177,18 @@ func names(list client.ObjectList) []string {
 		return nil
 	})
 	return out
+}
+
+// configuration is what the Agent's revision that serves is given.
+func configuration(t *testing.T, a *kagent.Agent) map[string]string {
+	t.Helper()
+	var m corev1.ConfigMap
+	require.NoError(t, admin.Get(limit(t), client.ObjectKey{Namespace: a.Namespace, Name: a.Name + "-" + a.Status.Revision}, &m))
+	return m.Data
+}
+
+// merge patches the object.
+func merge(t *testing.T, o client.Object, patch string) {
+	t.Helper()
+	require.NoError(t, admin.Patch(limit(t), o, client.RawPatch(types.MergePatchType, []byte(patch))))
 }

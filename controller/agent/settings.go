@@ -115,7 +115,7 @@ func withoutValues(err error) string {
 	if _, rest, ok := strings.Cut(text, "json: cannot unmarshal "); ok {
 		kind, rest, _ := strings.Cut(rest, " ")
 		if _, target, ok := strings.Cut(rest, "into "); ok {
-			return fmt.Sprintf("a %s does not fit %s", kind, target)
+			return fmt.Sprintf("%s does not fit %s", kind, target)
 		}
 	}
 	return "this cannot be read; write it as in a Pod"

@@ -23,7 +23,7 @@ var implementation = &mcp.Implementation{Name: "toolcrib-controller", Title: "To
 func discover(ctx context.Context, w *way) ([]kagent.MCPTool, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	hands := newHands(w)
+	hands := newHands(ctx, w)
 	defer hands.close()
 	session, err := mcp.NewClient(implementation, nil).Connect(ctx, hands.transport(), nil)
 	if err != nil {

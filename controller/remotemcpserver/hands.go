@@ -24,18 +24,26 @@ type hands struct {
 	base   *http.Transport
 	status atomic.Int32 // of the last answer that was a refusal
 	left   atomic.Int64
+	over   context.Context
+	end    context.CancelFunc
 }
 
-func newHands(w *way) *hands {
+func newHands(ctx context.Context, w *way) *hands {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig = w.tls
 	base.ResponseHeaderTimeout = w.timeout
 	h := &hands{way: w, base: base}
+	h.over, h.end = context.WithCancel(ctx)
 	h.left.Store(mostBytes)
 	return h
 }
 
-func (h *hands) close() { h.base.CloseIdleConnections() }
+// close ends what is still under way: sessions outlive the contexts that they
+// were opened with.
+func (h *hands) close() {
+	h.end()
+	h.base.CloseIdleConnections()
+}
 
 func (h *hands) transport() mcp.Transport {
 	client := &http.Client{Transport: h, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -52,7 +60,9 @@ func (h *hands) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Method == http.MethodDelete && !h.way.terminate {
 		return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody, Request: request}, nil
 	}
-	request = request.Clone(request.Context())
+	ctx, cancel := context.WithCancel(request.Context())
+	context.AfterFunc(h.over, cancel)
+	request = request.Clone(ctx)
 	for name, values := range h.way.header {
 		request.Header[name] = values
 	}
