@@ -22,7 +22,7 @@ import (
 // a fresh session, when the first was lost.
 func (s *server) call(ctx context.Context, t Tool, c Call) (Outcome, error) {
 	for again := false; ; again = true {
-		current, fresh, err := s.connect(ctx)
+		current, _, err := s.connect(ctx)
 		if err != nil {
 			return s.unreached(ctx, t, err)
 		}
@@ -40,7 +40,7 @@ func (s *server) call(ctx context.Context, t Tool, c Call) (Outcome, error) {
 		if lost(err) {
 			s.drop(current)
 			s.wake()
-			if t.Class == Read && !again && !(fresh && trip.harmless() && errors.Is(err, errElsewhere)) {
+			if t.Class == Read && !again && s.box.life.Err() == nil {
 				continue
 			}
 		}
@@ -73,6 +73,7 @@ func (s *server) attempt(ctx context.Context, current *session, t Tool, c Call) 
 	mu.Unlock()
 	defer silence.Stop()
 	defer context.AfterFunc(current.life, func() { cancel(errLost) })()
+	defer context.AfterFunc(s.box.life, func() { cancel(errLost) })()
 	token := rand.Text()
 	s.expect(token, &pending{func(message string) {
 		silence.Reset(s.quiet)

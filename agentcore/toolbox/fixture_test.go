@@ -3,6 +3,7 @@ package toolbox_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -223,3 +224,45 @@ func add(s *mcp.Server, name string, hints *mcp.ToolAnnotations, text string) {
 }
 
 var readOnly = &mcp.ToolAnnotations{ReadOnlyHint: true}
+
+// swap is a handler that changes while it serves; 503 until it is set.
+type swap struct {
+	mu sync.Mutex
+	to http.Handler
+}
+
+func (s *swap) set(h http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to = h
+}
+
+func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	to := s.to
+	s.mu.Unlock()
+	if to == nil {
+		http.Error(w, "not yet", http.StatusServiceUnavailable)
+		return
+	}
+	to.ServeHTTP(w, r)
+}
+
+// hanging is a server that takes requests and never answers, but for the begin
+// of a stream if streams is set.
+func hanging(t testing.TB, streams bool) http.Handler {
+	over, end := context.WithCancel(context.Background())
+	t.Cleanup(end)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if streams && r.Method == http.MethodGet {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+		}
+		select {
+		case <-r.Context().Done():
+		case <-over.Done():
+		}
+	})
+}

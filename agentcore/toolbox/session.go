@@ -38,7 +38,7 @@ func (s *server) open(ctx context.Context) (*session, error) {
 	if s.url == nil {
 		return nil, errUnsuitable
 	}
-	life, end := context.WithCancelCause(s.box.life)
+	life, end := context.WithCancelCause(context.Background())
 	w, err := newWire(life, place{
 		namespace: s.Namespace, name: s.RemoteMCPServer.Name, url: s.url, tls: s.Spec.TLS, secrets: s.box.agent.Secrets,
 		headers: append(append([]kagent.ValueRef{}, s.Spec.HeadersFrom...), s.Headers...),
@@ -51,6 +51,7 @@ func (s *server) open(ctx context.Context) (*session, error) {
 	late := time.AfterFunc(s.timeout, func() { end(errSilent) })
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { end(ctx.Err()) })()
+	defer context.AfterFunc(s.box.life, func() { end(context.Canceled) })()
 	opened := make(chan error, 1)
 	var found *mcp.ClientSession
 	go func() {

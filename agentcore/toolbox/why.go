@@ -46,6 +46,9 @@ func (s *server) why(err error, current *session) string {
 	} else if current != nil {
 		w, status = current.wire, current.wire.answered()
 	}
+	if w != nil && w.ledAstray() {
+		err = errElsewhere
+	}
 	text := plainly(err, status, s.Audience, s.timeout)
 	if w != nil {
 		text = w.shown(text)
@@ -64,8 +67,8 @@ func plainly(err error, status int, audience string, patience time.Duration) str
 		return fmt.Sprintf("it does not answer within %s", patience)
 	case errors.Is(err, errElsewhere):
 		return errElsewhere.Error()
-	case untrusted(err):
-		return fmt.Sprintf("its certificate is not trusted, see spec.tls (%v)", innermost(err))
+	case untrusted(err) != nil:
+		return fmt.Sprintf("its certificate is not trusted, see spec.tls (%v)", untrusted(err))
 	case errors.As(err, &dns):
 		return fmt.Sprintf("its host name %s does not resolve", dns.Name)
 	case errors.As(err, &dial):
@@ -87,18 +90,22 @@ func plainly(err error, status int, audience string, patience time.Duration) str
 	return err.Error()
 }
 
-func untrusted(err error) bool {
+// untrusted is what is wrong with a certificate, in the library's words; nil if
+// nothing is.
+func untrusted(err error) error {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var verification *tls.CertificateVerificationError
-	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &verification)
-}
-
-// innermost is what is wrong with a certificate, in the library's words.
-func innermost(err error) error {
-	for next := err; next != nil; next = errors.Unwrap(next) {
-		err = next
+	switch {
+	case errors.As(err, &authority):
+		return authority
+	case errors.As(err, &host):
+		return host
+	case errors.As(err, &invalid):
+		return invalid
+	case errors.As(err, &verification):
+		return verification.Err
 	}
-	return err
+	return nil
 }

@@ -48,6 +48,7 @@ type wire struct {
 	mu     sync.Mutex
 	hidden []string // values that were sent and must not come back in a text
 	status int      // of the last answer
+	astray bool     // we were sent elsewhere
 }
 
 // newWire prepares the way to p. The error says what of p's secrets is missing.
@@ -56,7 +57,7 @@ func newWire(life context.Context, p place) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire{place: p, life: life, maxBody: maxAnswer, base: &http.Transport{
+	w := &wire{place: p, life: life, maxBody: maxAnswer, base: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        trust,
@@ -65,7 +66,14 @@ func newWire(life context.Context, p place) (*wire, error) {
 		IdleConnTimeout:        90 * time.Second,
 		MaxIdleConnsPerHost:    8,
 		MaxResponseHeaderBytes: 256 << 10,
-	}}, nil
+	}}
+	w.hide(p.url.RawQuery)
+	for _, values := range p.url.Query() {
+		for _, value := range values {
+			w.hide(value)
+		}
+	}
+	return w, nil
 }
 
 func (w *wire) client() *http.Client { return &http.Client{Transport: w} }
@@ -111,6 +119,9 @@ type tripKey struct{}
 // RoundTrip implements [http.RoundTripper].
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !sameHost(r.URL, w.url) {
+		w.mu.Lock()
+		w.astray = true
+		w.mu.Unlock()
 		return nil, errElsewhere
 	}
 	if w.keepOn && r.Method == http.MethodDelete {
@@ -225,6 +236,13 @@ func (w *wire) answered() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.status
+}
+
+// ledAstray reports whether the server has sent us elsewhere.
+func (w *wire) ledAstray() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.astray
 }
 
 // follow lets t know when a request goes out.
