@@ -24,13 +24,15 @@ type heard struct {
 	texts map[string]string
 }
 
-// all hears a stream to its end.
+// all hears a stream until it ends, or nothing more comes.
 func (h *heard) all(events iter.Seq2[a2a.Event, error]) error {
 	for e, err := range events {
 		if err != nil {
 			return err
 		}
-		h.hear(e)
+		if h.hear(e); h.over() {
+			return nil
+		}
 	}
 	return nil
 }

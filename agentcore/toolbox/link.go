@@ -108,6 +108,9 @@ func (r *remote) ask(ctx context.Context, t Tool, c Call, question string) (Outc
 		r.forget(way)
 		return r.failed(way, t, err, &sent), nil
 	}
+	if heard.state == a2a.TaskStateAuthRequired { // nobody would ever look at it again
+		r.cancel(ctx, way, heard.task)
+	}
 	r.remember(m.ContextID, heard.open())
 	o := heard.outcome(t.Name)
 	o.Text = bounded(way.wire.shown(o.Text), r.box.options.MaxResultBytes)
