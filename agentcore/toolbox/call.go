@@ -37,9 +37,9 @@ func (s *server) call(ctx context.Context, t Tool, c Call) (Outcome, error) {
 		if answer, ok := answerOf(err); ok {
 			return s.answered(current, t, answer), nil
 		}
+		s.wake() // is it still there?
 		if lost(err) {
 			s.drop(current)
-			s.wake()
 			if t.Class == Read && !again && s.box.life.Err() == nil {
 				continue
 			}
@@ -56,6 +56,7 @@ type pending struct {
 // attempt makes the call once. It is given up when nothing is heard of it for
 // longer than the server has, but for the time that a person takes to answer.
 func (s *server) attempt(ctx context.Context, current *session, t Tool, c Call) (*mcp.CallToolResult, error) {
+	defer s.carry(current)()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var silence *time.Timer

@@ -118,10 +118,10 @@ func TestTimeToAnswer(t *testing.T) {
 			text, _ := json.Marshal([]any{reply.Action, reply.Content})
 			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: string(text)}}}, nil
 		})
-		server := serverAt(t, "foreign", foreign(t, f, protocol), func(s *declared.Server) { s.Spec.Timeout, s.Spec.Protocol = "400ms", protocol })
+		server := serverAt(t, "foreign", foreign(t, f, protocol), func(s *declared.Server) { s.Spec.Timeout, s.Spec.Protocol = "3s", protocol })
 		b := open(t, agentWith(server), toolbox.Options{Ask: func(_ context.Context, question string) (bool, error) {
 			require.Equal(t, "tools/foreign asks:\nSure?", question)
-			<-time.After(time.Second) // longer than the server's timeout
+			<-time.After(4 * time.Second) // longer than the server's timeout
 			return true, nil
 		}})
 		require.Equal(t, toolbox.Outcome{Text: `["accept",{"sure":true}]`}, call(t, b, "change", `{}`), protocol)
@@ -233,10 +233,11 @@ func old(next http.Handler) http.Handler {
 }
 
 // slow is a server whose tools wait until their call ends or they are released.
-func slow(release <-chan struct{}) *mcp.Server {
+func slow(entered chan<- string, release <-chan struct{}) *mcp.Server {
 	f := newForeign()
 	for name, hints := range map[string]*mcp.ToolAnnotations{"look": readOnly, "change": nil} {
 		mcp.AddTool(f, &mcp.Tool{Name: name, Annotations: hints}, func(ctx context.Context, r *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, any, error) {
+			entered <- name
 			for i := 0; ; i++ {
 				if token := r.Params.GetProgressToken(); release == nil && token != nil {
 					_ = r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: float64(i), Message: "still\x1b[2J at it"})
@@ -248,7 +249,7 @@ func slow(release <-chan struct{}) *mcp.Server {
 					return &mcp.CallToolResult{}, nil, nil
 				case <-time.After(50 * time.Millisecond):
 				}
-				if release == nil && i == 20 {
+				if release == nil && i == 70 {
 					return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "done"}}}, nil, nil
 				}
 			}
@@ -259,21 +260,25 @@ func slow(release <-chan struct{}) *mcp.Server {
 
 func TestACallThatIsNeverAnswered(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
+	entered, release := make(chan string, 10), make(chan struct{})
 	defer close(release)
-	url := foreign(t, slow(release), "")
-	b := open(t, agentWith(serverAt(t, "foreign", url, func(s *declared.Server) { s.Spec.Timeout = "500ms" })), toolbox.Options{})
-	require.Equal(t, toolbox.Outcome{Error: true, Text: "look gave no answer. Tool server tools/foreign: nothing was heard of the call for 500ms"}, call(t, b, "look", `{}`))
+	url := foreign(t, slow(entered, release), "")
+	b := open(t, agentWith(serverAt(t, "foreign", url, func(s *declared.Server) { s.Spec.Timeout = "3s" })), toolbox.Options{})
+	require.Equal(t, toolbox.Outcome{Error: true, Text: "look gave no answer. Tool server tools/foreign: nothing was heard of the call for 3s"}, call(t, b, "look", `{}`))
 	o := call(t, b, "change", `{}`)
 	require.True(t, o.Unsure)
 	require.Contains(t, o.Text, "It is not known whether the call took effect")
 
+	require.Equal(t, []string{"look", "change"}, []string{<-entered, <-entered})
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	go func() {
+		<-entered
+		cancel()
+	}()
 	tool := named(t, b, "change")
 	o, err := b.Call(ctx, tool, toolbox.Call{Arguments: []byte(`{}`)})
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, o.Unsure, o.Error)
+	require.True(t, o.Unsure)
 	_, err = b.Call(ctx, tool, toolbox.Call{Arguments: []byte(`{}`)})
 	require.ErrorIs(t, err, context.Canceled)
 }
@@ -282,7 +287,7 @@ func TestACallThatIsNeverAnswered(t *testing.T) {
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	heard := make(chan string, 100)
-	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(nil), ""), func(s *declared.Server) { s.Spec.Timeout = "700ms" })), toolbox.Options{
+	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(make(chan string, 10), nil), ""), func(s *declared.Server) { s.Spec.Timeout = "3s" })), toolbox.Options{
 		Progress: func(tool toolbox.Tool, c toolbox.Call, text string) { heard <- tool.Name + " " + c.ID + " " + text },
 	})
 	require.Equal(t, toolbox.Outcome{Text: "done"}, call(t, b, "look", `{}`))
@@ -291,11 +296,14 @@ func TestProgress(t *testing.T) {
 
 func TestClosingEndsCalls(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
+	entered, release := make(chan string, 10), make(chan struct{})
 	defer close(release)
-	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(release), ""))), toolbox.Options{})
+	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(entered, release), ""))), toolbox.Options{})
 	tool := named(t, b, "look")
-	time.AfterFunc(50*time.Millisecond, b.Close)
+	go func() {
+		<-entered
+		b.Close()
+	}()
 	o, err := b.Call(t.Context(), tool, toolbox.Call{Arguments: []byte(`{}`)})
 	require.NoError(t, err)
 	require.True(t, o.Error)
@@ -311,4 +319,34 @@ func TestLongAnswers(t *testing.T) {
 	require.LessOrEqual(t, len(o.Text), 2000)
 	require.True(t, strings.HasSuffix(o.Text, "a line of some length\n[1935 of 219999 bytes shown; ask for less at a time]"), o.Text[1800:])
 	require.Equal(t, "ends here", call(t, b, "fine", `{}`).Text)
+}
+
+// What breaks one call leaves the others of the same session alone.
+func TestCallsDoNotEndEachOther(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan string, 10), make(chan struct{})
+	f := slow(entered, release)
+	add(f, "peek", readOnly, "peeked")
+	var broke atomic.Int32
+	serving := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return f }, nil)
+	url := serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte(`"peek"`)) && broke.Add(1) == 1 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		serving.ServeHTTP(w, r)
+	}))
+	b := open(t, agentWith(serverAt(t, "foreign", url)), toolbox.Options{})
+	change := named(t, b, "change")
+	done := make(chan toolbox.Outcome, 1)
+	go func() {
+		o, _ := b.Call(t.Context(), change, toolbox.Call{Arguments: []byte(`{}`)})
+		done <- o
+	}()
+	require.Equal(t, "change", <-entered)
+	require.Equal(t, toolbox.Outcome{Text: "peeked"}, call(t, b, "peek", `{}`))
+	close(release)
+	require.Equal(t, toolbox.Outcome{Text: "(the tool answered nothing)"}, <-done)
 }

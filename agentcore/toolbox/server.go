@@ -73,17 +73,17 @@ func duration(d kagent.Duration, otherwise time.Duration) time.Duration {
 // has changed, when it was lost, and from time to time.
 func (s *server) keep() {
 	defer s.leave()
-	pause, looked := firstPause, time.Now()
+	pause, looked, failed := firstPause, time.Now(), false
 	for {
 		err := s.discover()
 		s.once.Do(func() { close(s.tried) })
 		wait := s.box.options.Refresh
-		if time.Since(looked) > longestWait {
+		if err != nil {
+			wait, pause = pause, min(2*pause, longestWait)
+		} else if failed || time.Since(looked) > longestWait {
 			pause = firstPause
 		}
-		if looked = time.Now(); err != nil {
-			wait, pause = pause, min(2*pause, longestWait)
-		}
+		looked, failed = time.Now(), err != nil
 		timer := time.NewTimer(wait)
 		select {
 		case <-s.box.life.Done():
@@ -180,14 +180,35 @@ func (s *server) connect(ctx context.Context) (current *session, fresh bool, err
 	return current, true, nil
 }
 
-// drop gives up a session that is of no use any more.
+// drop gives up a session that is of no use any more, once the calls that it
+// still carries are over: what broke one of them need not have broken all.
 func (s *server) drop(old *session) {
 	s.mu.Lock()
 	if s.session == old {
 		s.session = nil
 	}
+	old.dropped = true
+	idle := old.calls == 0
 	s.mu.Unlock()
-	old.abandon()
+	if idle {
+		old.abandon()
+	}
+}
+
+// carry counts a call that a session carries, until its end.
+func (s *server) carry(current *session) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current.calls++
+	return func() {
+		s.mu.Lock()
+		current.calls--
+		idle := current.dropped && current.calls == 0
+		s.mu.Unlock()
+		if idle {
+			current.abandon()
+		}
+	}
 }
 
 // offer is what the server offers, and what is wrong with it. What it listed last

@@ -17,6 +17,9 @@ type session struct {
 	wire *wire
 	life context.Context
 	end  context.CancelCauseFunc
+
+	calls   int  // that it carries; guarded by its server, as is the next
+	dropped bool // it is to end with the last of them
 }
 
 // Bounds of what a server may list.
