@@ -2,12 +2,15 @@ package run_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/agentcore/model"
+	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/run"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -131,4 +134,36 @@ func TestARunWaitsForTheServersThatItHadCalled(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A run that ends the process each time must not do so forever.
+func TestARunThatComesNoFurtherEnds(t *testing.T) {
+	log := memory()
+	crash := errors.New("out of memory")
+	r := runner(failing(crash), &shelf{})
+	for range 11 {
+		_, err := r.Run(t.Context(), run.Question{Run: "r", Text: "Why?"}, log, run.Observer{})
+		require.ErrorIs(t, err, crash)
+	}
+	s, err := r.Run(t.Context(), run.Question{Run: "r", Text: "Why?"}, log, run.Observer{})
+	require.NoError(t, err)
+	require.Equal(t, v1alpha1.RunFailed, s.Phase)
+	require.Equal(t, "the process that works on the run has ended 10 times at this point", s.Reason)
+	_, err = r.Run(t.Context(), run.Question{Run: "r"}, memory(), run.Observer{})
+	require.ErrorContains(t, err, "a run needs a question")
+}
+
+// A record that is full when a process comes back has room for the end.
+func TestAFullRecordIsEndedByTheNextProcess(t *testing.T) {
+	log := memory()
+	require.NoError(t, log.Append(t.Context(), record.Event{Type: v1alpha1.EventAsked, Text: "Why?", Seed: "seed"}))
+	for log.Append(t.Context(), record.Event{Type: v1alpha1.EventFolded, Text: strings.Repeat("x", 900)}) == nil {
+	}
+	for log.Append(t.Context(), record.Event{Type: v1alpha1.EventFolded}) == nil {
+	}
+	r := runner(failing(nil), &shelf{})
+	s, err := r.Run(t.Context(), run.Question{Run: "r"}, log, run.Observer{})
+	require.NoError(t, err)
+	require.Equal(t, v1alpha1.RunStopped, s.Phase)
+	require.Equal(t, "the record of the run is full (1024 KiB)", s.Reason)
 }

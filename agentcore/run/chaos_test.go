@@ -206,6 +206,7 @@ func (s *storm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run comes to a stated end; nothing is written twice, and no approval serves
 // twice.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	s := &stock{labels: map[string]int{}, stamps: map[string]int{}, approvals: map[string]*decided{}, used: map[string]int{}}
 	scenario, err := scripted.Parse("chaos", []byte(chaosScenario))
 	require.NoError(t, err)

@@ -45,6 +45,7 @@ subjects: [{kind: User, name: Ada Lovelace}]
 // A person approves a call of a server that has nobody decide, by the command
 // that the run tells, while no process works on the run.
 func TestAnApprovalInARealCluster(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	bed, err := testbed.Start(ctx, testbed.Options{Progress: os.Stderr})
 	require.NoError(t, err)

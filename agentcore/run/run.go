@@ -110,7 +110,7 @@ func (r *Runner) Run(ctx context.Context, q Question, log record.Log, o Observer
 		return w.state, nil
 	}
 	if err := w.begin(ctx); err != nil {
-		return w.state, err
+		return w.state, w.fail(ctx, err)
 	}
 	ctx, done := w.traceRun(ctx)
 	defer done()
@@ -127,30 +127,25 @@ func (r *Runner) Run(ctx context.Context, q Question, log record.Log, o Observer
 // begin puts the question on record, or that a new process goes on with it.
 func (w *work) begin(ctx context.Context) error {
 	w.list(ctx)
-	first := v1alpha1.EventAsked
-	if w.state.Question != "" || w.state.Seed != "" {
-		first = v1alpha1.EventResumed
+	defer func() { w.fence = newFence(w.state.Seed) }()
+	switch {
+	case w.state.Question == "" && w.question.Text == "":
+		return errors.New("a run needs a question")
+	case w.state.Question == "":
+		return w.append(ctx, w.asked()...)
+	case w.state.resumes >= mostResumes:
+		return &ending{v1alpha1.RunFailed, fmt.Sprintf("the process that works on the run has ended %d times at this point", w.state.resumes)}
 	}
-	var events []record.Event
-	if first == v1alpha1.EventAsked {
-		if w.question.Text == "" {
-			return errors.New("a run needs a question")
-		}
-		events = w.asked()
-	} else {
-		events = []record.Event{{Type: first}}
-	}
-	err := w.append(ctx, events...)
-	w.fence = newFence(w.state.Seed)
-	return err
+	return w.append(ctx, record.Event{Type: v1alpha1.EventResumed})
 }
+
+// mostResumes is how often a run is gone on with that comes no further by it: it
+// may be what ends the process.
+const mostResumes = 10
 
 // asked is the question with the conversation that it belongs to.
 func (w *work) asked() []record.Event {
-	seed := w.state.Seed
-	if seed == "" {
-		seed = rand.Text()
-	}
+	seed := rand.Text()
 	f := newFence(seed)
 	var events []record.Event
 	for _, h := range w.question.History {

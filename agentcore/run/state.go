@@ -37,6 +37,7 @@ type State struct {
 	active  time.Duration             // between the events, but for waits and absence
 	last    time.Time                 // of the newest event
 	waiting string                    // the call that a person decides about
+	resumes int                       // since anything else happened, but for waits
 	same    map[[sha256.Size]byte]int // how often calls have come to results
 	repeats int                       // the most of these
 }
@@ -157,6 +158,11 @@ func (s *State) apply(e record.Event) {
 	now := s.tick(e)
 	s.Bytes += record.Size(e)
 	s.Phase = v1alpha1.RunRunning
+	if e.Type == v1alpha1.EventResumed && s.waiting == "" {
+		s.resumes++
+	} else {
+		s.resumes = 0
+	}
 	switch e.Type {
 	case v1alpha1.EventAsked:
 		s.asked(e, now)
