@@ -26,7 +26,7 @@ func (s *server) ask(ctx context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResu
 	yes, err := s.box.options.Ask(ctx, fmt.Sprintf("%s asks:\n%s", s.id, text))
 	switch {
 	case err != nil:
-		return &mcp.ElicitResult{Action: "cancel"}, nil //nolint:nilerr // nobody has answered, and the server is told just that
+		return &mcp.ElicitResult{Action: "cancel"}, nil // nobody has answered, and the server is told just that
 	case yes:
 		return &mcp.ElicitResult{Action: "accept", Content: content}, nil
 	}
