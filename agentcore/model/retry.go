@@ -126,11 +126,14 @@ func (h *hearing) restart() {
 	h.say(void)
 }
 
+// add counts only what can be: no provider takes tokens back, and none counts
+// to a billion.
 func add(sum *v1alpha1.TokenUsage, u v1alpha1.TokenUsage) {
-	sum.Input += u.Input
-	sum.Output += u.Output
-	sum.CacheRead += u.CacheRead
-	sum.CacheWrite += u.CacheWrite
+	possible := func(n int64) int64 { return min(max(n, 0), 1e9) }
+	sum.Input += possible(u.Input)
+	sum.Output += possible(u.Output)
+	sum.CacheRead += possible(u.CacheRead)
+	sum.CacheWrite += possible(u.CacheWrite)
 }
 
 // Why a try was ended.
