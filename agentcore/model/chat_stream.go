@@ -1,14 +1,14 @@
 package model
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
+	"net/http"
 	"strings"
 
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/packages/ssestream"
+	"github.com/anthropics/anthropic-sdk-go/packages/ssestream"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
@@ -18,7 +18,8 @@ type chunk struct {
 		Delta        delta   `json:"delta"`
 		FinishReason *string `json:"finish_reason"`
 	} `json:"choices"`
-	Usage *chatUsage `json:"usage"`
+	Usage *chatUsage      `json:"usage"`
+	Error json.RawMessage `json:"error"`
 }
 
 type delta struct {
@@ -72,19 +73,21 @@ type completion struct {
 	calls           []*chatCall
 	finish          string
 	usage           *chatUsage
+	done            bool
 }
 
-func readChat(stream *ssestream.Stream[openai.ChatCompletionChunk], r Request, say func(string)) (Reply, error) {
+// readChat reads the events of a stream. The decoder is Anthropic's, which knows
+// nothing of what the events hold.
+func readChat(response *http.Response, r Request, say func(string)) (Reply, error) {
 	var c completion
-	for stream.Next() {
-		var piece chunk
-		if err := json.Unmarshal([]byte(stream.Current().RawJSON()), &piece); err != nil {
-			return Reply{Usage: c.counted(r)}, broken("the answer cannot be read: " + err.Error())
+	events := ssestream.NewDecoder(response)
+	for !c.done && events.Next() {
+		if err := c.event(events.Event().Data, say); err != nil {
+			return Reply{Usage: c.counted(r)}, err
 		}
-		c.take(&piece, say)
 	}
-	if err := stream.Err(); err != nil {
-		return Reply{Usage: c.counted(r)}, interrupted(err)
+	if err := events.Err(); err != nil {
+		return Reply{Usage: c.counted(r)}, err
 	}
 	if c.finish == "" {
 		return Reply{Usage: c.counted(r)}, broken("the answer ended in the middle")
@@ -92,14 +95,25 @@ func readChat(stream *ssestream.Stream[openai.ChatCompletionChunk], r Request, s
 	return c.reply(r), nil
 }
 
-// interrupted makes an Error of an error that came as an event of the stream.
-func interrupted(err error) error {
-	if said, ok := errors.AsType[*ssestream.StreamError](err); ok {
-		if o, ok := readObjection(said.Event.Data); ok {
-			return o.judge(200)
-		}
+// event takes what an event holds: a piece of the answer, its end, or an error.
+func (c *completion) event(data []byte, say func(string)) error {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 {
+		return nil
 	}
-	return spoiled(err)
+	if bytes.Equal(data, []byte("[DONE]")) {
+		c.done = true
+		return nil
+	}
+	var piece chunk
+	if err := json.Unmarshal(data, &piece); err != nil || len(piece.Error) > 0 && string(piece.Error) != "null" {
+		if o, ok := readObjection(data); ok && o.message != "" {
+			return o.judge(http.StatusOK)
+		}
+		return broken("the answer cannot be read: " + string(data[:min(len(data), 200)]))
+	}
+	c.take(&piece, say)
+	return nil
 }
 
 func (c *completion) take(piece *chunk, say func(string)) {

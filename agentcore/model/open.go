@@ -85,7 +85,10 @@ func Open(cfg kagent.ModelConfig, secrets Secrets, o Options) (Model, error) {
 	if spec.Provider == kagent.ProviderAnthropic {
 		c.provider = newMessages(spec, at, headers)
 	} else {
-		c.provider = newChat(at, headers)
+		c.provider, err = newChat(at, headers)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", spec.Model, err)
+		}
 	}
 	return c, nil
 }

@@ -24,12 +24,12 @@ func (c *client) Generate(ctx context.Context, r Request, say func(text string))
 	for try := 1; ; try++ {
 		reply, key, f := c.try(ctx, r, h.hear)
 		add(&used, reply.Usage)
+		if err := ctx.Err(); err != nil {
+			return Reply{Usage: used}, err
+		}
 		if f == nil {
 			reply.Usage = used
 			return reply, nil
-		}
-		if err := ctx.Err(); err != nil {
-			return Reply{Usage: used}, err
 		}
 		f.Provider, f.Text = c.name, c.presentable(f.Text, key)
 		wait := c.before(try, f)

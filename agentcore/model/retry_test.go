@@ -128,7 +128,7 @@ func TestCancelEndsAtOnce(t *testing.T) {
 	for w := range wires {
 		t.Run(w, func(t *testing.T) {
 			t.Parallel()
-			server := start(t, "rules:\n- {say: I think about it, fail: {after: 1, hang: true}}")
+			server := start(t, "rules:\n- {say: I think about it for a very long time., fail: {after: 1, hang: true}}")
 			ctx, cancel := context.WithCancel(t.Context())
 			_, err := open(t, wire(t, w, server.URL), model.Options{}).Generate(ctx, ask("?"), func(string) { cancel() })
 			require.ErrorIs(t, err, context.Canceled)
