@@ -7,7 +7,6 @@ require (
 	github.com/anthropics/anthropic-sdk-go v1.84.0
 	github.com/google/jsonschema-go v0.4.3
 	github.com/modelcontextprotocol/go-sdk v1.8.0
-	github.com/openai/openai-go/v3 v3.44.0
 	github.com/stretchr/testify v1.12.1
 	github.com/toolcrib/toolcrib/api v0.0.0
 	github.com/toolcrib/toolcrib/locks v0.0.0

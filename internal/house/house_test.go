@@ -40,6 +40,7 @@ var forbidden = []struct{ folder, imports, reason string }{
 	{"controller", self + "agentcore", "an agent knows its controller by the configuration it is given, and nothing else"},
 	{"agentcore", self + "controller", "an agent knows its controller by the configuration it is given, and nothing else"},
 	{"agentcore", "sigs.k8s.io/controller-runtime", "an agent's binary stays small"},
+	{"agentcore", "github.com/openai/openai-go", "19 MB in every agent: docs/decisions/026"},
 	{"controller", "os/exec", "shelling out is what we refuse"},
 }
 
@@ -130,26 +131,6 @@ func TestTheEnvironmentIsReadInMain(t *testing.T) {
 			return true
 		})
 	}
-}
-
-// TestTheOpenAISDKStaysSmall: the highest version that a module of the workspace
-// asks for is built into all of them.
-func TestTheOpenAISDKStaysSmall(t *testing.T) {
-	asked := 0
-	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "go.mod" {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		for line := range strings.Lines(string(content)) {
-			if _, version, ok := strings.Cut(line, "github.com/openai/openai-go/v3 "); ok {
-				asked++
-				require.Equal(t, "v3.44.0", strings.Fields(version)[0], "%s: measure agentcore's size first, and write it into docs/decisions/026", path)
-			}
-		}
-		return err
-	}))
-	require.NotZero(t, asked)
 }
 
 func TestEveryPackageSaysWhyItExists(t *testing.T) {
