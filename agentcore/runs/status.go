@@ -43,13 +43,12 @@ func message(now *run.State, phase v1alpha1.RunPhase) string {
 	if phase.Final() {
 		return line(cmp.Or(now.Reason, now.Answer()))
 	}
-	for i := len(now.Turns) - 1; i >= 0; i-- {
-		for _, c := range now.Turns[i].Calls {
+	if n := len(now.Turns); n > 0 {
+		for _, c := range now.Turns[n-1].Calls {
 			if !c.Done {
 				return "calls " + c.Tool
 			}
 		}
-		break
 	}
 	return "thinks"
 }

@@ -77,9 +77,7 @@ func (c *Cluster) Watch(ctx context.Context, see func(Sighting)) {
 	known := map[string]bool{}
 	pause := watchFirst
 	for ctx.Err() == nil {
-		if c.watchOnce(ctx, known, func(s Sighting) { pause = watchFirst; see(s) }) == nil {
-			pause = watchFirst
-		}
+		_ = c.watchOnce(ctx, known, func(s Sighting) { pause = watchFirst; see(s) }) // it ends with an error alone, and is begun anew
 		if sleep(ctx, jitter(pause)) != nil {
 			return
 		}

@@ -122,5 +122,5 @@ func (s *shelf) apply(_ context.Context, in labelIn, _ mcpkit.Plan) (itemOut, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.labels[in.Name] = in.Label
-	return itemOut{in.Name, in.Label}, nil
+	return itemOut(in), nil
 }
