@@ -53,6 +53,18 @@ func NewTelemetry(name, version string, exporter sdktrace.SpanExporter) *Telemet
 	return t
 }
 
+// Tracer returns what makes the spans of a program that is no tool server, sent
+// where the OTEL_ environment variables say, if they do, and what sends those
+// that are left. Its error is about the variables.
+func Tracer(name, version string, getenv func(string) string) (trace.Tracer, func() error, error) {
+	exporter, err := newExporter(getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := NewTelemetry(name, version, exporter)
+	return t.tracer, t.shutdown, nil
+}
+
 // describeService names the process in traces; OTEL_SERVICE_NAME and
 // OTEL_RESOURCE_ATTRIBUTES override it.
 func describeService(name, version string) *resource.Resource {

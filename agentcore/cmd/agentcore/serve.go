@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,8 +111,17 @@ func (s *serving) serve(ctx context.Context) error {
 	if err != nil {
 		return usage(err)
 	}
+	tracer, stopTracer, err := mcpkit.Tracer("agentcore", mcpkit.BuildVersion(), s.getenv)
+	if err != nil {
+		return usage(err)
+	}
+	defer func() {
+		if err := stopTracer(); err != nil {
+			s.log.Warn("some spans were not sent", "error", err)
+		}
+	}()
 	opened, err := live.Open(d, agent, live.Options{
-		Version: mcpkit.BuildVersion(), Sources: s.sources(), Gate: gate, Logger: s.log,
+		Version: mcpkit.BuildVersion(), Sources: s.sources(), Gate: gate, Tracer: tracer, Logger: s.log,
 		Retrying: func(why error, wait time.Duration) {
 			s.log.Warn("the model is asked again", "wait", wait, "error", why)
 		},
@@ -123,19 +133,24 @@ func (s *serving) serve(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	worker := &runs.Worker{Store: store, Runner: opened.Runner, Most: s.most, Metrics: runs.NewMetrics(registry), Log: s.log}
-	options := a2a.Options{
-		Agent: agent, Store: store, Worker: worker, URL: s.url, Logger: s.log,
-		HTTP: mcpkit.HTTPOptions{AllowedHosts: append(serviceNames(agent), s.hosts...), AllowedOrigins: s.origins},
-	}
-	if s.auth == authKubernetes {
-		options.Authenticator, options.Authorizer = keeper, keeper
-	}
-	face, err := a2a.Handler(options)
+	face, err := s.face(agent, store, worker, keeper)
 	if err != nil {
 		return usage(err)
 	}
 	s.log.Info("serving", "agent", agent.Namespace+"/"+agent.Name, "revision", agent.Revision, "version", mcpkit.BuildVersion(), "runs", s.runs, "auth", s.auth)
 	return s.until(ctx, worker, face, registry)
+}
+
+// face is how programs ask the agent.
+func (s *serving) face(a declared.Agent, store runs.Store, w *runs.Worker, keeper mcpkit.Locks) (http.Handler, error) {
+	options := a2a.Options{
+		Agent: a, Store: store, Worker: w, URL: s.url, Logger: s.log,
+		HTTP: mcpkit.HTTPOptions{AllowedHosts: append(serviceNames(a), s.hosts...), AllowedOrigins: s.origins},
+	}
+	if s.auth == authKubernetes {
+		options.Authenticator, options.Authorizer = keeper, keeper
+	}
+	return a2a.Handler(options)
 }
 
 func (s *serving) sources() declared.Sources {
