@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/controller/labels"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -13,7 +14,8 @@ import (
 )
 
 // cacheOptions keep in memory what is looked at often, and of that no more than
-// is looked at: of what everybody has, that which is ours; of ConfigMaps and
+// is looked at: of what everybody has, that which is ours; of runs and approvals
+// not what they are about; of ConfigMaps and
 // namespaces, the metadata; of Pods, how they are; of Secrets, nothing.
 func cacheOptions(namespaces []string) cache.Options {
 	ours := cache.ByObject{Label: labels.Ours()}
@@ -29,6 +31,8 @@ func cacheOptions(namespaces []string) cache.Options {
 			&rbacv1.RoleBinding{}:         ours,
 			&rbacv1.ClusterRoleBinding{}:  ours,
 			&networkingv1.NetworkPolicy{}: ours,
+			&v1alpha1.AgentRun{}:          {Transform: howRunsAre},
+			&v1alpha1.Approval{}:          {Transform: howApprovalsAre},
 			&discoveryv1.EndpointSlice{}: {Namespaces: map[string]cache.Config{
 				metav1.NamespaceDefault: {LabelSelector: labels.OfService("kubernetes")},
 			}},
@@ -56,6 +60,23 @@ func howPodsAre(object any) (any, error) {
 func whereServicesLead(object any) (any, error) {
 	if service, ok := object.(*corev1.Service); ok {
 		service.ManagedFields, service.Status = nil, corev1.ServiceStatus{}
+	}
+	return object, nil
+}
+
+// howRunsAre drops what was asked, done and answered, which can be megabytes.
+func howRunsAre(object any) (any, error) {
+	if run, ok := object.(*v1alpha1.AgentRun); ok {
+		run.ManagedFields, run.Spec.Prompt, run.Spec.Data = nil, "", ""
+		run.Status.Answer, run.Status.Events, run.Status.Approvals = "", nil, nil
+	}
+	return object, nil
+}
+
+// howApprovalsAre drops what is to be approved.
+func howApprovalsAre(object any) (any, error) {
+	if a, ok := object.(*v1alpha1.Approval); ok {
+		a.ManagedFields, a.Spec.Arguments, a.Spec.Plan = nil, "", ""
 	}
 	return object, nil
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/toolcrib/toolcrib/controller/agent"
@@ -23,6 +24,9 @@ type Options struct {
 	LeaderElectionNamespace string // the pod's own if empty
 	MetricsAddress          string // 0 for none
 	ProbesAddress           string // 0 for none
+	AlertsAddress           string // 0 or empty for none
+	AlertsAudience          string // of the tokens of whoever sends alerts; the own ServiceAccount's if empty
+	ApprovalRetention       time.Duration
 	WatchNamespaces         []string
 	LogLevel                string // debug, info, warn or error
 	Workers                 int    // objects of one kind that are reconciled at a time
@@ -37,11 +41,18 @@ type Options struct {
 // Bind adds the flags. In a cluster, one of several controllers works and the
 // others wait.
 func (o *Options) Bind(f *pflag.FlagSet, inCluster bool) {
+	alerts := "0"
+	if inCluster {
+		alerts = ":8082"
+	}
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster; the cluster that the controller runs in if absent")
 	f.BoolVar(&o.LeaderElection, "leader-elect", inCluster, "work only while no other controller does; on by default in a cluster")
 	f.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the lease; the controller's own if absent")
 	f.StringVar(&o.MetricsAddress, "metrics-address", ":8080", "`address` of /metrics; 0 for none")
 	f.StringVar(&o.ProbesAddress, "probes-address", ":8081", "`address` of /healthz and /readyz; 0 for none")
+	f.StringVar(&o.AlertsAddress, "alerts-address", alerts, "`address` of the webhook that Alertmanager sends alerts to, at /alerts/NAMESPACE/TRIGGER; 0 for none; :8082 by default in a cluster")
+	f.StringVar(&o.AlertsAudience, "alerts-audience", "", "`audience` of the tokens of whoever sends alerts; NAME.NAMESPACE.svc of the controller's ServiceAccount if absent")
+	f.DurationVar(&o.ApprovalRetention, "approval-retention", 7*24*time.Hour, "`time` for which approvals are kept once they have expired")
 	f.StringSliceVar(&o.WatchNamespaces, "watch-namespaces", nil, "`namespaces` whose objects are reconciled; all if absent")
 	f.StringVar(&o.LogLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
 	f.IntVar(&o.Workers, "workers", 8, "`number` of objects of one kind that are reconciled at a time")
@@ -102,6 +113,9 @@ func (o Options) check() error {
 	}
 	if err := agent.CheckGateways(o.ModelGateways); err != nil {
 		return fmt.Errorf("--model-gateways: %w", err)
+	}
+	if o.ApprovalRetention < 0 {
+		return fmt.Errorf("--approval-retention %s: give 0s or more", o.ApprovalRetention)
 	}
 	if o.Workers < 1 {
 		return fmt.Errorf("--workers %d: give at least 1", o.Workers)

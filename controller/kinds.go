@@ -2,6 +2,9 @@ package controller
 
 import (
 	"github.com/toolcrib/toolcrib/controller/agent"
+	"github.com/toolcrib/toolcrib/controller/agentrun"
+	"github.com/toolcrib/toolcrib/controller/agenttrigger"
+	"github.com/toolcrib/toolcrib/controller/approval"
 	"github.com/toolcrib/toolcrib/controller/identity"
 	"github.com/toolcrib/toolcrib/controller/modelconfig"
 	"github.com/toolcrib/toolcrib/controller/remotemcpserver"
@@ -28,6 +31,9 @@ var kinds = []kind{
 	{modelconfig.Rules, func(m manager.Manager, _ shared) error { return modelconfig.Setup(m) }},
 	{remotemcpserver.Rules, func(m manager.Manager, s shared) error { return remotemcpserver.Setup(m, s.identity) }},
 	{agent.Rules, func(m manager.Manager, s shared) error { return agent.Setup(m, s.agents()) }},
+	{agentrun.Rules, func(m manager.Manager, _ shared) error { return agentrun.Setup(m) }},
+	{agenttrigger.Rules, func(m manager.Manager, s shared) error { return agenttrigger.Setup(m, s.alerts()) }},
+	{approval.Rules, func(m manager.Manager, s shared) error { return approval.Setup(m, s.options.ApprovalRetention) }},
 }
 
 // agents is how agents are run.
@@ -36,4 +42,9 @@ func (s shared) agents() agent.Options {
 		Image: s.options.AgentImage, PullPolicy: s.options.AgentImagePullPolicy, PullSecrets: s.options.AgentImagePullSecrets,
 		Prices: s.prices, Gateways: s.options.ModelGateways, Namespaces: s.options.WatchNamespaces, Identity: s.identity, Clock: clock.RealClock{},
 	}
+}
+
+// alerts is where alerts are received.
+func (s shared) alerts() agenttrigger.Options {
+	return agenttrigger.Options{Address: s.options.AlertsAddress, Audience: s.options.AlertsAudience, Namespaces: s.options.WatchNamespaces}
 }

@@ -19,6 +19,7 @@ import (
 var (
 	cluster *testbed.Cluster
 	admin   client.Client
+	account *rest.Config // the controller's own
 )
 
 // The simulated node makes every pod ready that finds room on it.
@@ -43,15 +44,14 @@ func TestMain(m *testing.M) {
 func begin() (end func() error, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // the first time the cluster is built
 	defer cancel()
-	config, err := install(ctx)
-	if err != nil {
+	if account, err = install(ctx); err != nil {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- controller.Run(running, controller.Options{
-			Config: config, MetricsAddress: "0", ProbesAddress: "0", LogLevel: "error", Workers: 8,
+			Config: account, MetricsAddress: "0", ProbesAddress: "0", ApprovalRetention: 7 * 24 * time.Hour, LogLevel: "error", Workers: 8,
 			AgentImage: "toolcrib.test/agentcore:1", PricesFile: "testdata/prices.yaml",
 		})
 	}()

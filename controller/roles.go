@@ -5,10 +5,14 @@ import (
 	"strings"
 
 	"github.com/toolcrib/toolcrib/controller/agent"
+	"github.com/toolcrib/toolcrib/controller/agenttrigger"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
+
+// senderRole is for whoever sends alerts to triggers.
+const senderRole = "toolcrib-alert-sender"
 
 // account is the name of the controller's ServiceAccount and of its roles.
 const account = "toolcrib-controller"
@@ -20,7 +24,8 @@ var ownRules = []rbacv1.PolicyRule{
 	{APIGroups: []string{"toolcrib.dev"}, Resources: []string{"tools"}, Verbs: []string{"list"}},
 }
 
-// roles are the ClusterRoles of the controller and of its agents, and the Role
+// roles are the ClusterRoles of the controller, of its agents and of whoever sends
+// alerts, and the Role
 // that the controller has in its own namespace: for the lease that says who
 // works, and for tokens of its own to show to tool servers.
 func roles() []any {
@@ -41,6 +46,7 @@ func roles() []any {
 			rbacv1.PolicyRule{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
 			rbacv1.PolicyRule{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 		),
+		clusterRole(senderRole, agenttrigger.SenderRules...),
 		&rbacv1.Role{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
 			ObjectMeta: metav1.ObjectMeta{Name: account},

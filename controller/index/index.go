@@ -7,8 +7,13 @@ import (
 	"errors"
 
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
+
+// RunAgent is the index of AgentRuns by the name of their Agent: the field's, by
+// which the API server selects too.
+const RunAgent = "spec.agent"
 
 // The indexes of Agents and RemoteMCPServers. The value of each is the NAMESPACE/NAME
 // of what is referred to.
@@ -30,5 +35,6 @@ func Add(ctx context.Context, indexer client.FieldIndexer) error {
 		indexer.IndexField(ctx, &kagent.Agent{}, Agent, agents),
 		indexer.IndexField(ctx, &kagent.Agent{}, ConfigMap, configMapsOfAgent),
 		indexer.IndexField(ctx, &kagent.RemoteMCPServer{}, ConfigMap, configMapsOfServer),
+		indexer.IndexField(ctx, &v1alpha1.AgentRun{}, RunAgent, func(o client.Object) []string { return []string{o.(*v1alpha1.AgentRun).Spec.Agent} }),
 	)
 }
