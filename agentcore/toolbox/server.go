@@ -22,6 +22,10 @@ const (
 	longestWait = time.Minute
 )
 
+// sooner is how many times as often a server is looked at that did not list all
+// that the Agent names: a grant tells nobody that it was made.
+const sooner = 20
+
 // server is one tool server: what it was found to have, and the session with it,
 // if there is one.
 type server struct {
@@ -78,6 +82,9 @@ func (s *server) keep() {
 		err := s.discover()
 		s.once.Do(func() { close(s.tried) })
 		wait := s.box.options.Refresh
+		if s.lacks() {
+			wait /= sooner
+		}
 		if err != nil {
 			wait, pause = pause, min(2*pause, longestWait)
 		} else if failed || time.Since(looked) > longestWait {
@@ -101,6 +108,13 @@ func (s *server) keep() {
 			pause = min(2*pause, longestWait)
 		}
 	}
+}
+
+// lacks says whether the server did not list all that the Agent names.
+func (s *server) lacks() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.complaints) > 0
 }
 
 // wake lets keep look soon.

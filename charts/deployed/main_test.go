@@ -52,8 +52,14 @@ func prepare() error {
 	}); err != nil {
 		return err
 	}
-	for _, server := range []string{"kubernetes", "prometheus", "helm"} {
-		if err := load(ctx, server); err != nil {
+	for _, p := range []program{
+		{"servers/kubernetes", "kubernetes-mcp", "kubernetes"},
+		{"servers/prometheus", "prometheus-mcp", "prometheus"},
+		{"servers/helm", "helm-mcp", "helm"},
+		{"controller", "controller", "controller"},
+		{"agentcore", "agentcore", "controller"}, // whose chart says which image agents run
+	} {
+		if err := p.load(ctx); err != nil {
 			return err
 		}
 	}
@@ -67,22 +73,25 @@ func prepare() error {
 	return cluster.Apply(ctx, people)
 }
 
-// load builds a server and puts an image of it on the node under the tag that
+// program is a command of this repository that a chart runs.
+type program struct{ module, name, chart string }
+
+// load builds the program and puts an image of it on the node under the tag that
 // its chart asks for, and one to upgrade to.
-func load(ctx context.Context, server string) error {
-	binary := filepath.Join(cluster.Dir, server+"-mcp")
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", binary, "./cmd/"+server+"-mcp")
-	cmd.Dir = "../../servers/" + server
+func (p program) load(ctx context.Context) error {
+	binary := filepath.Join(cluster.Dir, p.name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", binary, "./cmd/"+p.name)
+	cmd.Dir = "../../" + p.module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w: %s", server, err, out)
+		return fmt.Errorf("build %s: %w: %s", p.name, err, out)
 	}
-	current, err := appVersion(server)
+	current, err := appVersion(p.chart)
 	if err != nil {
 		return err
 	}
 	versions := []string{current}
-	if server == upgraded {
+	if p.chart == upgraded {
 		versions = append(versions, nextVersion)
 	}
 	for _, v := range versions {
