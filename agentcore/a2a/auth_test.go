@@ -29,6 +29,12 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: askers}
 subjects:
 - {kind: ServiceAccount, name: ada, namespace: guarded}
 - {kind: ServiceAccount, name: bob, namespace: guarded}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: sre, namespace: guarded}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-agent}
+subjects: [{kind: ServiceAccount, name: sre, namespace: guarded}]
 `
 
 // TestWhoMayAsk serves an agent in a cluster, with what the controller grants
@@ -37,8 +43,6 @@ func TestWhoMayAsk(t *testing.T) {
 	t.Parallel()
 	c := bed()
 	kubeconfig, err := c.ServiceAccount(t.Context(), "guarded", "sre", "toolcrib-agent-reviews")
-	require.NoError(t, err)
-	_, err = c.Kubectl(t.Context(), "create", "rolebinding", "sre", "--clusterrole=toolcrib-agent", "--serviceaccount=guarded:sre", "--namespace=guarded")
 	require.NoError(t, err)
 	require.NoError(t, c.Apply(t.Context(), []byte(askers)))
 	token := func(name, audience string) string {
