@@ -26,7 +26,7 @@ func cacheOptions(namespaces []string) cache.Options {
 			&appsv1.Deployment{}:          ours,
 			&appsv1.ReplicaSet{}:          ours,
 			&corev1.Pod{}:                 {Label: labels.Ours(), Transform: howPodsAre},
-			&corev1.Service{}:             {Transform: whereServicesLead},
+			&corev1.Service{}:             {Transform: whereServicesLead, Namespaces: map[string]cache.Config{cache.AllNamespaces: {}}},
 			&corev1.ServiceAccount{}:      ours,
 			&rbacv1.RoleBinding{}:         ours,
 			&rbacv1.ClusterRoleBinding{}:  ours,

@@ -1,15 +1,14 @@
 package controller_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/toolcrib/toolcrib/controller"
+	"github.com/toolcrib/toolcrib/controller/controllertest"
 	"github.com/toolcrib/toolcrib/testbed"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -58,48 +57,10 @@ func begin() (end func() error, err error) {
 	return func() error { stop(); return <-ended }, nil
 }
 
-const binding = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: toolcrib-controller, namespace: toolcrib}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: toolcrib-controller}
-subjects: [{kind: ServiceAccount, namespace: toolcrib, name: toolcrib-controller}]
-`
-
-// install brings types and roles, and the ServiceAccount with its kubeconfig.
+// install prepares the cluster and returns how the controller reaches it.
 func install(ctx context.Context) (*rest.Config, error) {
-	var manifests [][]byte
-	for _, pattern := range []string{"../charts/controller/manifests/kagent.dev_*.yaml", "../charts/locks/manifests/toolcrib.dev_*.yaml"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return nil, err
-			}
-			manifests = append(manifests, text)
-		}
-	}
-	var roles bytes.Buffer
-	if err := controller.WriteRoles(&roles); err != nil {
-		return nil, err
-	}
-	documents := bytes.Split(roles.Bytes(), []byte("---\n"))
-	for i, text := range documents {
-		if bytes.Contains(text, []byte("kind: Role\n")) {
-			documents[i] = bytes.Replace(text, []byte("metadata:\n"), []byte("metadata:\n  namespace: toolcrib\n"), 1)
-		}
-	}
-	if _, err := cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller"); err != nil {
-		return nil, err
-	}
-	manifests = append(manifests, bytes.Join(documents, []byte("---\n")), []byte(binding))
-	if err := cluster.Apply(ctx, bytes.Join(manifests, []byte("\n---\n"))); err != nil {
-		return nil, err
-	}
-	if _, err := cluster.Kubectl(ctx, "wait", "--for=condition=Established", "crd", "--all", "--timeout=2m"); err != nil {
+	kubeconfig, err := controllertest.Install(ctx, cluster, "../charts")
+	if err != nil {
 		return nil, err
 	}
 	own, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
@@ -108,10 +69,6 @@ func install(ctx context.Context) (*rest.Config, error) {
 	}
 	own.QPS = -1
 	if admin, err = client.New(own, client.Options{Scheme: controller.Scheme()}); err != nil {
-		return nil, err
-	}
-	kubeconfig, err := cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller", "toolcrib-controller")
-	if err != nil {
 		return nil, err
 	}
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)

@@ -89,5 +89,11 @@ func (r *Reconciler) expose(ctx context.Context, w *work) error {
 	if err := r.own(w, service); err != nil {
 		return err
 	}
+	var live corev1.Service
+	if err := r.Get(ctx, client.ObjectKeyFromObject(service), &live); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read the Service: %w", err)
+	}
+	service.Spec.ClusterIPs, service.Spec.IPFamilies = live.Spec.ClusterIPs, live.Spec.IPFamilies // the API server's choice
+	service.Spec.ClusterIP = live.Spec.ClusterIP
 	return w.apply.Apply(ctx, service)
 }

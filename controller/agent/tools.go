@@ -38,6 +38,9 @@ func (s *resolver) tools(ctx context.Context, tools []kagent.Tool) []kagent.Tool
 }
 
 func (s *resolver) server(ctx context.Context, path string, t *kagent.MCPServerTool) {
+	if !s.watched(path, t.Namespace) {
+		return
+	}
 	var server kagent.RemoteMCPServer
 	err := s.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, &server)
 	if apierrors.IsNotFound(err) {
@@ -146,6 +149,9 @@ func (s *resolver) headers(ctx context.Context, path, namespace string, headers 
 }
 
 func (s *resolver) agent(ctx context.Context, path string, t *kagent.TypedReference) {
+	if !s.watched(path, t.Namespace) {
+		return
+	}
 	var a kagent.Agent
 	err := s.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, &a)
 	if apierrors.IsNotFound(err) {
@@ -182,4 +188,13 @@ func (s *resolver) allowed(ctx context.Context, path, kind string, o client.Obje
 		s.add("NamespaceNotAllowed", "%s: %s %q of namespace %q may not be used from namespace %q; its spec.allowedNamespaces must allow it", path, kind, o.GetName(), o.GetNamespace(), s.w.Namespace)
 	}
 	return ok && err == nil
+}
+
+// watched says whether the controller knows what there is in the namespace.
+func (s *resolver) watched(path, namespace string) bool {
+	ok := len(s.options.Namespaces) == 0 || slices.Contains(s.options.Namespaces, namespace)
+	if !ok {
+		s.add("NamespaceNotWatched", "%s: the controller does not watch namespace %q; name it among its --watch-namespaces", path, namespace)
+	}
+	return ok
 }
