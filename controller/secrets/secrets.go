@@ -43,7 +43,7 @@ func (r *Reader) Value(ctx context.Context, name, key string) ([]byte, error) {
 	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: name}, &s)
 	switch {
 	case apierrors.IsForbidden(err):
-		return nil, fmt.Errorf("Secret %s/%s: %w", r.namespace, name, ErrForbidden)
+		return nil, fmt.Errorf("of Secret %q in namespace %q: %w", name, r.namespace, ErrForbidden)
 	case apierrors.IsNotFound(err):
 		return nil, outcome.Waiting(recheck, "SecretNotFound", "there is no Secret %q in namespace %q; make one with key %q", name, r.namespace, key)
 	case err != nil:
