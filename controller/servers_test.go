@@ -68,7 +68,7 @@ func TestServersThatCannotBeUsedSayWhy(t *testing.T) {
 		"elsewhere": {answers(302, ""), "", "Redirected", "sent the controller elsewhere (302)"},
 		"page":      {answers(200, "<html>hello</html>"), "", "NotMCP", "does not speak MCP"},
 		"untrusted": {untrusted.URL, "", "CertificateInvalid", "certificate is not trusted"},
-		"secretive": {closed.URL, "  headersFrom: [{name: Authorization, valueFrom: {type: Secret, name: key, key: k}}]\n", "SecretNotReadable", "the controller may not read it"},
+		"secretive": {closed.URL, "  headersFrom: [{name: Authorization, valueFrom: {type: Secret, name: key, key: k}}]\n", "SecretNotReadable", `no Role lets the controller read the Secret "key" of namespace`},
 		"homeless":  {closed.URL, "  headersFrom: [{name: X-A, valueFrom: {type: ConfigMap, name: nothing, key: k}}]\n", "ConfigMapNotFound", `no ConfigMap "nothing"`},
 	} {
 		apply(t, here, remote(name, c.url, c.rest))

@@ -19,7 +19,7 @@ import (
 )
 
 // ErrForbidden is returned for a Secret that the controller may not read.
-var ErrForbidden = errors.New("the controller may not read it")
+var ErrForbidden = errors.New("no Role lets the controller read the Secret")
 
 // recheck is when to look again for a Secret that was missing, as nothing tells
 // when it comes.
@@ -43,7 +43,7 @@ func (r *Reader) Value(ctx context.Context, name, key string) ([]byte, error) {
 	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: name}, &s)
 	switch {
 	case apierrors.IsForbidden(err):
-		return nil, fmt.Errorf("of Secret %q in namespace %q: %w", name, r.namespace, ErrForbidden)
+		return nil, fmt.Errorf("%w %q of namespace %q", ErrForbidden, name, r.namespace)
 	case apierrors.IsNotFound(err):
 		return nil, outcome.Waiting(recheck, "SecretNotFound", "there is no Secret %q in namespace %q; make one with key %q", name, r.namespace, key)
 	case err != nil:
