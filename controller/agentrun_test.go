@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/controller"
 	"github.com/toolcrib/toolcrib/controller/agentrun"
@@ -129,6 +130,23 @@ func TestARunOfAnAgentThatDoesNotServeFails(t *testing.T) {
 	require.Equal(t, v1alpha1.RunFailed, run.Status.Phase)
 	require.Contains(t, run.Status.Message, `Agent "lame" does not serve`)
 	require.Contains(t, run.Status.Message, `"none"`)
+}
+
+func TestARunOfAnAgentThatServesAnEarlierRevisionWaits(t *testing.T) {
+	t.Parallel()
+	run := asked(t, namespace(t, nil), "edited", nil)
+	c := interceptor.NewClient(own(t), interceptor.Funcs{Get: func(ctx context.Context, w client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+		agent, isAgent := o.(*kagent.Agent)
+		if !isAgent {
+			return w.Get(ctx, key, o, options...)
+		}
+		agent.Status.Conditions = []metav1.Condition{{Type: "Accepted", Status: metav1.ConditionFalse}, {Type: "Ready", Status: metav1.ConditionTrue}}
+		return nil
+	}})
+	r := &agentrun.Reconciler{Client: c, Fresh: own(t), Clock: clocktesting.NewFakePassiveClock(run.CreationTimestamp.Add(time.Hour))}
+	require.Zero(t, looksAt(t, r, run))
+	require.False(t, gone(t, run))
+	require.Equal(t, v1alpha1.RunPending, run.Status.Phase)
 }
 
 func TestARunThatSomebodyWorksOnIsLetBe(t *testing.T) {

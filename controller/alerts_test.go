@@ -191,6 +191,15 @@ func TestWhoMaySendAlerts(t *testing.T) {
 	triggerOf(t, ns, "daily", v1alpha1.AgentTriggerSpec{Schedule: &v1alpha1.TriggerSchedule{Cron: "@yearly"}})
 	triggerOf(t, ns, "wrong", v1alpha1.AgentTriggerSpec{Alertmanager: &v1alpha1.TriggerAlertmanager{}, Filter: "alerts"})
 	sender := tokenOf(t, ns, "sender", audience)
+	single := tokenOf(t, ns, "single", audience)
+	for _, args := range [][]string{ // as the chart's README has it
+		{"create", "role", "single", "--verb=create", "--resource=agenttriggers.toolcrib.dev/alerts", "--resource-name=alerts"},
+		{"create", "rolebinding", "single", "--role=single", "--serviceaccount=" + ns + ":single"},
+		{"auth", "can-i", "create", "agenttriggers.toolcrib.dev/alerts", "--subresource=alerts", "--as=system:serviceaccount:" + ns + ":single"},
+	} {
+		_, err := cluster.Kubectl(limit(t), append([]string{"-n", ns}, args...)...)
+		require.NoError(t, err)
+	}
 	replica, fine := webhook(t, clock.RealClock{}), notification(t, "firing", down("web-1"))
 	elsewhere := webhook(t, clock.RealClock{}, "elsewhere")
 	for _, c := range []struct {
@@ -203,6 +212,8 @@ func TestWhoMaySendAlerts(t *testing.T) {
 		{replica, "alerts", "no.token.atall", fine, 401, "the token is not good for audience " + audience},
 		{replica, "alerts", tokenOf(t, ns, "sender", "https://kubernetes.default.svc"), fine, 401, "the token is not good"},
 		{replica, "alerts", tokenOf(t, ns, "other", audience), fine, 403, "system:serviceaccount:" + ns + ":other may not send alerts to AgentTrigger " + ns + "/alerts"},
+		{replica, "wrong", single, fine, 403, "system:serviceaccount:" + ns + ":single may not send alerts to AgentTrigger " + ns + "/wrong"},
+		{replica, "a%2Fb", sender, fine, 404, `"` + ns + `/a/b" is no AgentTrigger`},
 		{replica, "never", sender, fine, 404, "there is no AgentTrigger " + ns + "/never"},
 		{elsewhere, "alerts", sender, fine, 404, "does not watch namespace"},
 		{replica, "daily", sender, fine, 409, "asks by a schedule"},
@@ -220,23 +231,9 @@ func TestWhoMaySendAlerts(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
 	require.Empty(t, begun(t, ns))
-}
-
-// receives runs a whole receiver, which finds out its audience by itself.
-func receives(t *testing.T) (address string) {
-	t.Helper()
-	ports, err := proc.FreePorts(1)
-	require.NoError(t, err)
-	address = fmt.Sprintf("127.0.0.1:%d", ports[0])
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	r := agenttrigger.NewReceiver(own(t), own(t), clock.RealClock{}, agenttrigger.Options{Address: address})
-	go func() { ended <- r.Start(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
-	})
-	return address
+	code, text := posts(t, replica+agenttrigger.Path(ns, "alerts"), single, fine)
+	require.Equal(t, http.StatusOK, code, text)
+	require.Len(t, begun(t, ns), 1)
 }
 
 // alertmanager runs a real one and returns its URL.
@@ -273,7 +270,6 @@ func TestAlertmanagerAsks(t *testing.T) {
 	ns := namespace(t, nil)
 	apply(t, ns, helper)
 	trigger := triggerOf(t, ns, "alerts", v1alpha1.AgentTriggerSpec{Alertmanager: &v1alpha1.TriggerAlertmanager{}, Dedupe: []string{"alertname"}, MaxActive: 3})
-	address := receives(t)
 	token := t.TempDir() + "/token"
 	require.NoError(t, os.WriteFile(token, []byte(tokenOf(t, ns, "sender", audience)), 0o600))
 	url := alertmanager(t, fmt.Sprintf(`
@@ -283,7 +279,7 @@ receivers:
   webhook_configs:
   - url: http://%s%s
     http_config: {authorization: {type: Bearer, credentials_file: %s}}
-`, address, agenttrigger.Path(ns, "alerts"), token))
+`, alertsAddress, agenttrigger.Path(ns, "alerts"), token))
 	alerts := []byte(`[{"labels":{"alertname":"Down","pod":"web-1"},"annotations":{"summary":"it is down"}},{"labels":{"alertname":"Down","pod":"web-2"}}]`)
 	resp, err := http.Post(url+"/api/v2/alerts", "application/json", bytes.NewReader(alerts))
 	require.NoError(t, err)

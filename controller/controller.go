@@ -1,6 +1,7 @@
 // Package controller makes running agents of kagent.dev objects: it finds out
 // what tools a RemoteMCPServer has, whether a ModelConfig can be used, and runs
-// each Agent as a Deployment of its own. One folder reconciles one kind. It
+// each Agent as a Deployment of its own. It asks them when an AgentTrigger says
+// so, and clears away the runs and approvals that are over. One folder reconciles one kind. It
 // refuses to copy Secrets or to list them, to grant an agent any tool, and to
 // speak to a tool server in any way but MCP.
 package controller

@@ -10,6 +10,7 @@ import (
 	"github.com/toolcrib/toolcrib/controller"
 	"github.com/toolcrib/toolcrib/controller/controllertest"
 	"github.com/toolcrib/toolcrib/testbed"
+	"github.com/toolcrib/toolcrib/testbed/proc"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +20,8 @@ var (
 	cluster *testbed.Cluster
 	admin   client.Client
 	account *rest.Config // the controller's own
+	// alertsAddress is where the controller receives alerts.
+	alertsAddress string
 )
 
 // The simulated node makes every pod ready that finds room on it.
@@ -46,11 +49,16 @@ func begin() (end func() error, err error) {
 	if account, err = install(ctx); err != nil {
 		return nil, err
 	}
+	ports, err := proc.FreePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	alertsAddress = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- controller.Run(running, controller.Options{
-			Config: account, MetricsAddress: "0", ProbesAddress: "0", ApprovalRetention: 7 * 24 * time.Hour, LogLevel: "error", Workers: 8,
+			Config: account, MetricsAddress: "0", ProbesAddress: "0", AlertsAddress: alertsAddress, ApprovalRetention: 7 * 24 * time.Hour, LogLevel: "error", Workers: 8,
 			AgentImage: "toolcrib.test/agentcore:1", PricesFile: "testdata/prices.yaml",
 		})
 	}()

@@ -47,15 +47,17 @@ func (r *Reconciler) unserved(ctx context.Context, run *v1alpha1.AgentRun) (why 
 	case run.Status.Claim != nil:
 		return "", since, nil
 	}
-	for _, kind := range []string{outcome.Accepted, outcome.Ready} {
-		if c := meta.FindStatusCondition(agent.Status.Conditions, kind); c != nil && c.Status == metav1.ConditionFalse {
-			if c.LastTransitionTime.After(since) {
-				since = c.LastTransitionTime.Time
-			}
-			return fmt.Sprintf("Agent %q does not serve (%s): %s", run.Spec.Agent, c.Reason, c.Message), since, nil
-		}
+	c := meta.FindStatusCondition(agent.Status.Conditions, outcome.Ready)
+	if c == nil { // an Agent that is not accepted any more may still serve an earlier revision, which Ready says
+		c = meta.FindStatusCondition(agent.Status.Conditions, outcome.Accepted)
 	}
-	return "", since, nil
+	if c == nil || c.Status != metav1.ConditionFalse {
+		return "", since, nil
+	}
+	if c.LastTransitionTime.After(since) {
+		since = c.LastTransitionTime.Time
+	}
+	return fmt.Sprintf("Agent %q does not serve (%s): %s", run.Spec.Agent, c.Reason, c.Message), since, nil
 }
 
 // fail ends the run with the version that was looked at, so that an agent that

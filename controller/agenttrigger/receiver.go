@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,27 +111,39 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 	if err != nil {
 		return nil, err
 	}
+	if len(validation.ValidateNamespaceName(namespace, false)) > 0 || len(validation.NameIsDNSSubdomain(trigger, false)) > 0 {
+		return nil, refuse(http.StatusNotFound, "%q is no AgentTrigger; post to /alerts/NAMESPACE/TRIGGER", namespace+"/"+trigger)
+	}
 	if err := r.access.check(ctx, user, namespace, trigger); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, mostBody))
-	if errors.As(err, new(*http.MaxBytesError)) {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "more than %d bytes in one notification; set max_alerts in Alertmanager's webhook_configs", mostBody)
-	}
+	m, err := read(w, req)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "read the notification: %s", err)
-	}
-	m, err := parse(body)
-	if errors.Is(err, errTooMany) {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "%s", err)
-	}
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "%s", err)
+		return nil, err
 	}
 	if len(r.options.Namespaces) > 0 && !slices.Contains(r.options.Namespaces, namespace) {
 		return nil, refuse(http.StatusNotFound, "the controller does not watch namespace %q", namespace)
 	}
 	return r.take(ctx, client.ObjectKey{Namespace: namespace, Name: trigger}, m, user.Username)
+}
+
+// read reads the message.
+func read(w http.ResponseWriter, req *http.Request) (Message, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, mostBody))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return Message{}, refuse(http.StatusRequestEntityTooLarge, "more than %d bytes in one notification; set max_alerts in Alertmanager's webhook_configs", mostBody)
+	}
+	if err != nil {
+		return Message{}, refuse(http.StatusBadRequest, "read the notification: %s", err)
+	}
+	m, err := parse(body)
+	if errors.Is(err, errTooMany) {
+		return Message{}, refuse(http.StatusRequestEntityTooLarge, "%s", err)
+	}
+	if err != nil {
+		return Message{}, refuse(http.StatusBadRequest, "%s", err)
+	}
+	return m, nil
 }
 
 // reply says why not. What is the sender's to mend is told; what is ours is
