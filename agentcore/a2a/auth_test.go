@@ -58,7 +58,7 @@ func TestWhoMayAsk(t *testing.T) {
 	keeper, err := locks.Open(mcpkit.LocksConfig{Kubeconfig: kubeconfig, Namespace: "guarded", Audience: audience})
 	require.NoError(t, err)
 	agent := sre("guarded")
-	store, err := runs.OpenCluster(agent, kubeconfig, "test")
+	store, err := runs.OpenCluster(agent, kubeconfig, "test", "")
 	require.NoError(t, err)
 	url := serve(t, agent, thinker(looks), shelf{}, func(o *a2a.Options) {
 		o.Store, o.Authenticator, o.Authorizer = store, keeper, keeper

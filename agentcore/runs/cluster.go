@@ -42,9 +42,11 @@ const (
 )
 
 // OpenCluster opens the runs of an agent in the cluster that kubeconfig names:
-// KUBECONFIG, or the cluster that the process runs in, if it is empty. It does
-// not connect; the error is about the configuration.
-func OpenCluster(a declared.Agent, kubeconfig, userAgent string) (*Cluster, error) {
+// KUBECONFIG, or the cluster that the process runs in, if it is empty. What one
+// replica has claimed it takes up again when it is started anew; its name is the
+// host's, which is the pod's, if empty. OpenCluster does not connect; the error is
+// about the configuration.
+func OpenCluster(a declared.Agent, kubeconfig, userAgent, replica string) (*Cluster, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
@@ -66,11 +68,12 @@ func OpenCluster(a declared.Agent, kubeconfig, userAgent string) (*Cluster, erro
 	if err != nil {
 		return nil, fmt.Errorf("the cluster that keeps runs: %w", err)
 	}
-	pod, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("the name of this pod: %w", err)
+	if replica == "" {
+		if replica, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("the name of this pod: %w", err)
+		}
 	}
-	return &Cluster{agent: a, client: client, pod: pod + "/", holder: pod + "/" + rand.Text()[:10], ledger: map[types.UID]spending{}}, nil
+	return &Cluster{agent: a, client: client, pod: replica + "/", holder: replica + "/" + rand.Text()[:10], ledger: map[types.UID]spending{}}, nil
 }
 
 // on is a request about the agent's runs. Those that only look are tried again

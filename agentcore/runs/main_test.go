@@ -61,7 +61,7 @@ func room(t *testing.T) (declared.Agent, string) {
 
 func open(t *testing.T, a declared.Agent, kubeconfig string) *runs.Cluster {
 	t.Helper()
-	c, err := runs.OpenCluster(a, kubeconfig, "test")
+	c, err := runs.OpenCluster(a, kubeconfig, "test", "")
 	require.NoError(t, err)
 	return c
 }

@@ -29,6 +29,7 @@ type serving struct {
 	listen         string
 	metrics        string
 	runs           string
+	replica        string
 	most           int
 	auth           string
 	insecureNoAuth bool
@@ -65,6 +66,7 @@ to end, it hands its runs over.`,
 	f.StringVar(&s.listen, "listen", "127.0.0.1:8080", "serve A2A, /healthz and /readyz on this `host:port`")
 	f.StringVar(&s.metrics, "metrics", "", "serve Prometheus metrics on this `host:port`; a free loopback port if absent")
 	f.StringVar(&s.runs, "runs", inCluster, "where runs are kept: `cluster`, as AgentRuns of the agent's namespace, or a directory")
+	f.StringVar(&s.replica, "replica", "", "`name` of this one among the agent's replicas, by which it takes up its runs after a restart; the host's, which is the pod's, if absent")
 	f.IntVar(&s.most, "max-runs", runs.DefaultMost, "`runs` to work on at once, but for those that wait for a person")
 	f.StringVar(&s.auth, "auth", authKubernetes, "how callers are authenticated: `kubernetes`, by TokenReview, and let in by verb ask on agents.kagent.dev; or none, which is for loopback addresses")
 	f.BoolVar(&s.insecureNoAuth, "insecure-no-auth", false, "allow --auth=none on any address: everyone who can reach it can ask the agent")
@@ -224,7 +226,7 @@ func (s *serving) store(a declared.Agent, keeper mcpkit.Locks) (runs.Store, run.
 		d, err := runs.OpenDirectory(a, s.runs)
 		return d, nil, err
 	}
-	c, err := runs.OpenCluster(a, s.kubeconfig, userAgent())
+	c, err := runs.OpenCluster(a, s.kubeconfig, userAgent(), s.replica)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--runs=cluster: %w", err)
 	}
