@@ -58,7 +58,16 @@ func origin(text string) string {
 	if number == "" {
 		number = map[string]string{"https": "443", "http": "80"}[strings.ToLower(u.Scheme)]
 	}
-	return strings.ToLower(u.Scheme) + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), number)
+	host := strings.ToLower(u.Hostname())
+	odd := func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.-_:", r) }
+	scheme := strings.ToLower(u.Scheme)
+	if scheme != "http" && scheme != "https" || number == "" || host == "" || strings.ContainsFunc(host, odd) {
+		return "" // no policy can name it
+	}
+	if strings.Contains(host, ":") && net.ParseIP(host) == nil {
+		return ""
+	}
+	return scheme + "://" + net.JoinHostPort(host, number)
 }
 
 // confine holds the agent's pods to what they need: questions at their port,
