@@ -58,7 +58,7 @@ type Question struct {
 
 // Spent is what the other runs of the agent took on this day of UTC.
 type Spent struct {
-	Runs      int
+	Runs      int // those that were asked before this one
 	ToolCalls int
 	Tokens    int64
 	Cost      float64 // US dollars

@@ -110,7 +110,7 @@ func TestAnAPIServerThatIsAway(t *testing.T) {
 	proxied, wire := through(t, kubeconfig)
 	far := open(t, a, proxied)
 	asked := ask(t, near, "Is all well?")
-	claim, err := far.Claim(t.Context(), asked.Name, false)
+	claim, err := far.Claim(t.Context(), asked.Name, "")
 	require.NoError(t, err)
 	require.NoError(t, claim.Append(t.Context(), record.Event{Time: "2026-01-02T03:04:00.006Z", Type: v1alpha1.EventAsked, Text: "Is all well?", Seed: "seed"}))
 

@@ -52,7 +52,7 @@ type op struct {
 }
 
 // Claim implements [Store].
-func (c *Cluster) Claim(ctx context.Context, name string, stale bool) (Claim, error) {
+func (c *Cluster) Claim(ctx context.Context, name, stale string) (Claim, error) {
 	r, err := c.Get(ctx, name)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (c *Cluster) Claim(ctx context.Context, name string, stale bool) (Claim, er
 	switch {
 	case r.Status.Phase.Final():
 		return nil, ErrOver
-	case now != nil && !stale && !strings.HasPrefix(now.Holder, c.pod):
+	case now != nil && r.ResourceVersion != stale && !strings.HasPrefix(now.Holder, c.pod):
 		return nil, ErrTaken
 	}
 	proven := time.Now()

@@ -147,13 +147,15 @@ func (d *Directory) Get(_ context.Context, name string) (v1alpha1.AgentRun, erro
 	return r, nil
 }
 
-// all are the runs of the agent, oldest first.
+// all are the runs of the agent, oldest first. The error is about those that
+// cannot be read; the others are returned all the same.
 func (d *Directory) all(ctx context.Context) ([]v1alpha1.AgentRun, error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
 	var out []v1alpha1.AgentRun
+	var wrong []error
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), askedFile)
 		if !ok || strings.HasPrefix(name, ".") {
@@ -164,12 +166,13 @@ func (d *Directory) all(ctx context.Context) ([]v1alpha1.AgentRun, error) {
 			continue // another agent's
 		}
 		if err != nil {
-			return nil, err
+			wrong = append(wrong, err)
+			continue
 		}
 		out = append(out, r)
 	}
 	slices.SortStableFunc(out, func(a, b v1alpha1.AgentRun) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	return out, nil
+	return out, errors.Join(wrong...)
 }
 
 // Conversation implements [Store].
@@ -234,13 +237,21 @@ func (d *Directory) Spent(ctx context.Context, but string) (run.Spent, error) {
 	all, err := d.all(ctx)
 	var sum run.Spent
 	today := time.Now().UTC().Truncate(24 * time.Hour)
+	until := time.Now().Add(24 * time.Hour) // all runs
+	for _, r := range all {
+		if r.Name == but {
+			until = r.CreationTimestamp.Time
+		}
+	}
 	for _, r := range all {
 		if r.Name == but || r.CreationTimestamp.Time.Before(today) {
 			continue
 		}
 		u := r.Status.Tokens
 		cost, _ := strconv.ParseFloat(string(r.Status.CostUSD), 64)
-		sum.Runs++
+		if before(r.CreationTimestamp.Time, r.Name, until, but) {
+			sum.Runs++
+		}
 		sum.ToolCalls += int(r.Status.ToolCalls)
 		sum.Tokens += u.Input + u.Output + u.CacheRead + u.CacheWrite
 		sum.Cost += cost
@@ -277,7 +288,7 @@ func (d *Directory) Watch(ctx context.Context, see func(Sighting)) {
 }
 
 // Claim implements [Store].
-func (d *Directory) Claim(ctx context.Context, name string, _ bool) (Claim, error) {
+func (d *Directory) Claim(ctx context.Context, name, _ string) (Claim, error) {
 	r, err := d.Get(ctx, name)
 	switch {
 	case err != nil:

@@ -53,16 +53,19 @@ type Store interface {
 	Cancel(ctx context.Context, name string) error
 	// Follow yields a run as it is now and at each change, until it is over.
 	Follow(ctx context.Context, name string) iter.Seq2[v1alpha1.AgentRun, error]
-	// Spent is what the runs of this day of UTC took, but for one.
+	// Spent is what the runs of this day of UTC took, but for one. Of them only
+	// those count as runs that were asked before that one, so that of too many
+	// the first are worked on.
 	Spent(ctx context.Context, but string) (run.Spent, error)
 
 	// Watch tells of each run that is not over, at first and at each change,
 	// until ctx ends. It goes on through failures.
 	Watch(ctx context.Context, see func(Sighting))
 	// Claim takes a run for this process: one that nobody has, that an earlier
-	// process of the same name had, or if stale is set anybody else. [ErrTaken]
-	// is about one that somebody else has.
-	Claim(ctx context.Context, name string, stale bool) (Claim, error)
+	// process of the same name had, or anybody else, if the run still stands at
+	// the version stale, at which it has been left alone for [StaleAfter]; empty
+	// if it has not. [ErrTaken] is about one that somebody else has.
+	Claim(ctx context.Context, name, stale string) (Claim, error)
 }
 
 // Sighting is a run as a store's watch sees it.

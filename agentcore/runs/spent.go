@@ -11,8 +11,18 @@ import (
 
 // spending is what one run of the day took.
 type spending struct {
-	name string
+	name    string
+	created time.Time
 	run.Spent
+}
+
+// before says whether a run was asked earlier than another, the same for all
+// who look.
+func before(at time.Time, name string, otherAt time.Time, other string) bool {
+	if at.Equal(otherAt) {
+		return name < other
+	}
+	return at.Before(otherAt)
 }
 
 // Spent implements [Store]. A run that is deleted within its day still counts,
@@ -41,7 +51,11 @@ func (c *Cluster) Spent(ctx context.Context, but string) (run.Spent, error) {
 		clear(c.ledger)
 	}
 	var sum run.Spent
+	until := time.Now().Add(24 * time.Hour) // all runs
 	for _, r := range found {
+		if r.name == but {
+			until = r.created
+		}
 		if !r.created.Before(today) {
 			c.ledger[r.uid] = r.spent()
 		}
@@ -50,7 +64,9 @@ func (c *Cluster) Spent(ctx context.Context, but string) (run.Spent, error) {
 		if s.name == but {
 			continue
 		}
-		sum.Runs++
+		if before(s.created, s.name, until, but) {
+			sum.Runs++
+		}
 		sum.ToolCalls += s.ToolCalls
 		sum.Tokens += s.Tokens
 		sum.Cost += s.Cost
@@ -88,7 +104,7 @@ func (r row) spent() spending {
 		return 0
 	}
 	cost, _ := strconv.ParseFloat(fmt.Sprint(r.cells["USD"]), 64)
-	return spending{r.name, run.Spent{
+	return spending{r.name, r.created, run.Spent{
 		ToolCalls: int(number("Calls")),
 		Tokens:    number("Input") + number("Output") + number("Cache Read") + number("Cache Write"),
 		Cost:      cost,

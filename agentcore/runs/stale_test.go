@@ -21,7 +21,7 @@ type elsewhere struct {
 	alive time.Duration
 
 	mu    sync.Mutex
-	tried []bool // whether the claim was taken for stale
+	tried []string // the versions at which the claim was taken for stale
 	at    time.Time
 }
 
@@ -38,11 +38,11 @@ func (e *elsewhere) Watch(ctx context.Context, see func(runs.Sighting)) {
 	<-ctx.Done()
 }
 
-func (e *elsewhere) Claim(_ context.Context, _ string, stale bool) (runs.Claim, error) {
+func (e *elsewhere) Claim(_ context.Context, _, stale string) (runs.Claim, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.tried = append(e.tried, stale)
-	if stale {
+	if stale != "" {
 		e.at = time.Now()
 		return nil, runs.ErrOver
 	}
@@ -78,7 +78,7 @@ func TestAStaleClaim(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		w.Work(ctx)
-		require.Equal(t, []bool{false, true}, e.tried, "it was looked at once, in case it was ours, and then left alone")
+		require.Equal(t, []string{"", string('a' + rune(alive/(15*time.Second)))}, e.tried, "it was looked at once, in case it was ours, and then left alone")
 		require.GreaterOrEqual(t, e.at.Sub(begun), alive+runs.StaleAfter-15*time.Second)
 		require.Less(t, e.at.Sub(begun), alive+runs.StaleAfter+15*time.Second)
 	})

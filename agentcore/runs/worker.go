@@ -143,7 +143,10 @@ func (w *Worker) candidates() []sight {
 
 // try claims a run and begins to work on it.
 func (w *Worker) try(ctx context.Context, s sight) {
-	stale := time.Since(s.since) >= StaleAfter
+	stale := "" // where the watch is late, its holder may be alive all the same
+	if time.Since(s.since) >= StaleAfter {
+		stale = s.Version
+	}
 	claim, err := w.Store.Claim(ctx, s.Name, stale)
 	w.mu.Lock()
 	defer w.mu.Unlock()

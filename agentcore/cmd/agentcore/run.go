@@ -141,7 +141,7 @@ func (a *asking) claim(ctx context.Context, agent declared.Agent) (*runs.Directo
 		}
 		name = r.Name
 	}
-	claim, err := store.Claim(ctx, name, false)
+	claim, err := store.Claim(ctx, name, "")
 	switch {
 	case errors.Is(err, runs.ErrNotFound):
 		return nil, nil, usagef("--resume: there is no run %q of agent %s/%s in %s", name, agent.Namespace, agent.Name, path)
