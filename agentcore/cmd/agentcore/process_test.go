@@ -146,12 +146,12 @@ func TestARunThatIsBrokenOffGoesOn(t *testing.T) {
 		says   string
 	}{
 		{"killed", syscall.SIGKILL, -1, ""},
-		{"told to end", syscall.SIGTERM, exitInterrupted, `told to end; to go on: agentcore run -f agent --runs kept --resume helper-`},
+		{"told to end", syscall.SIGTERM, exitInterrupted, `told to end; to go on: agentcore run -f agent --agent home/helper --runs kept --resume helper-`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			model, dir := world(t, "home")
-			cmd, out := begin(t, dir, "run", "-f", "agent", "--runs", "kept", "What about the disk?")
+			cmd, out := begin(t, dir, "run", "-f", "agent", "--agent", "home/helper", "--runs", "kept", "What about the disk?")
 			name := recorded(t, dir, `"type":"result"`)
 			require.NoError(t, cmd.Process.Signal(c.signal))
 			require.Equal(t, c.code, code(t, cmd))

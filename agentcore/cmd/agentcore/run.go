@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/toolcrib/toolcrib/agentcore/declared"
@@ -31,22 +33,25 @@ type asking struct {
 	json      bool
 
 	question string
+	data     string // that comes with it
 	screen   *terminal.Screen
 }
 
 func runCommand(p process) *cobra.Command {
 	a := asking{process: p}
 	cmd := &cobra.Command{
-		Use:   "run -f DIRECTORY [--agent NAME] QUESTION",
+		Use:   "run -f DIRECTORY [--agent NAME] QUESTION [-]",
 		Short: "Ask an agent, without any cluster",
 		Long: `Asks the agent that is declared in a directory. The answer goes to standard
 output as the model writes it, what is called on the way to standard error.
 Before each write you are asked; without a terminal nothing is written that
-somebody must decide about.
+somebody must decide about. A - after the question stands for standard input,
+which the model gets as data, not as instructions, and without secrets; alone
+it is the question itself.
 
 ` + exitHelp,
 		Example: `  agentcore run -f agent/ "Why is web in namespace shop not healthy?"
-  journalctl -u web --since -1h | agentcore run -f agent/ -
+  journalctl -u web --since -1h | agentcore run -f agent/ "What went wrong?" -
   agentcore run -f agent/ --resume helper-3q7x2vbn4k`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args) },
 	}
@@ -97,30 +102,42 @@ func (a *asking) run(ctx context.Context, args []string) error {
 
 // read finds out what is asked.
 func (a *asking) read(args []string) error {
+	last := len(args) - 1
+	piped := last >= 0 && args[last] == "-"
 	a.question = strings.Join(args, " ")
+	if piped && last > 0 {
+		a.question = strings.Join(args[:last], " ")
+	}
 	switch {
 	case a.resume != "" && len(args) > 0:
 		return usagef("a run that goes on has its question already; leave out %q, or --resume", a.question)
 	case a.resume != "":
 		return nil
-	case a.question == "-":
+	case piped:
 		text, err := io.ReadAll(io.LimitReader(a.in, mostQuestion+1))
 		if err != nil {
-			return fmt.Errorf("read the question from standard input: %w", err)
+			return fmt.Errorf("read standard input: %w", err)
 		}
-		a.question = strings.TrimSpace(string(text))
-		a.in = nil
+		a.data, a.in = strings.TrimSpace(string(text)), nil
+		if last == 0 {
+			a.question, a.data = a.data, ""
+		}
+		if len(a.data) <= mostQuestion { // what is kept of it holds no secrets either
+			a.data = mcpkit.NewRedactor([]byte(rand.Text())).Text(a.data)
+		}
 	}
 	switch {
 	case a.question == "":
 		return usagef("ask something: agentcore run -f DIRECTORY \"QUESTION\", or - to read it from standard input")
 	case len(a.question) > mostQuestion:
 		return usagef("the question is longer than %d KiB; ask less at once", mostQuestion>>10)
+	case len(a.data) > mostQuestion:
+		return usagef("standard input is longer than %d KiB; give the part that matters, such as its end by tail -c 60000", mostQuestion>>10)
 	}
 	return nil
 }
 
-// mostQuestion is the longest question, in bytes.
+// mostQuestion is the longest question, and the most data with it, in bytes.
 const mostQuestion = 64 << 10
 
 // claim takes the run that is asked for, a new one or one that goes on.
@@ -135,7 +152,7 @@ func (a *asking) claim(ctx context.Context, agent declared.Agent) (*runs.Directo
 	}
 	name := a.resume
 	if name == "" {
-		r, err := store.Create(ctx, v1alpha1.AgentRun{Spec: v1alpha1.AgentRunSpec{Prompt: a.question}})
+		r, err := store.Create(ctx, v1alpha1.AgentRun{Spec: v1alpha1.AgentRunSpec{Prompt: a.question, Data: a.data}})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -188,18 +205,29 @@ func (a *asking) options(from declared.Sources, name string) live.Options {
 func (a *asking) interrupted(name string, err error) error {
 	again := "agentcore run"
 	for _, path := range a.paths {
-		again += " -f " + path
+		again += " -f " + quoted(path)
 	}
-	for flag, value := range map[string]string{" --runs ": a.directory} {
-		if value != "" {
-			again += flag + value
-		}
+	if a.agent != "" {
+		again += " --agent " + a.agent
+	}
+	if a.directory != "" {
+		again += " --runs " + quoted(a.directory)
 	}
 	code := exitFailed
 	if errors.Is(err, run.ErrHandover) || errors.Is(err, context.Canceled) {
 		code, err = exitInterrupted, errors.New("told to end")
 	}
 	return &exit{code, fmt.Errorf("%w; to go on: %s --resume %s", cmp.Or(err, errors.New("the run is not over")), again, name)}
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if !strings.ContainsFunc(word, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+=:,@%", r)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // ended is the exit code of a run that is over.
