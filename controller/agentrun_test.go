@@ -13,6 +13,7 @@ import (
 	"github.com/toolcrib/toolcrib/controller/agentrun"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,7 +23,9 @@ import (
 // own is a client that is the controller, past any cache.
 func own(t *testing.T) client.WithWatch {
 	t.Helper()
-	c, err := client.NewWithWatch(account, client.Options{Scheme: controller.Scheme()})
+	config := rest.CopyConfig(account)
+	config.QPS = -1 // as in the controller
+	c, err := client.NewWithWatch(config, client.Options{Scheme: controller.Scheme()})
 	require.NoError(t, err)
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -18,6 +19,10 @@ const (
 	mostRecent  = 100
 	leastRecent = 10
 )
+
+// patience is for as many as may write one status at the same moment: a dozen
+// seconds, unless the request ends before.
+var patience = wait.Backoff{Steps: 25, Duration: 20 * time.Millisecond, Factor: 1.2, Jitter: 1}
 
 // tally is what became of what came in, and the runs that began.
 type tally struct {
@@ -34,7 +39,7 @@ func (y *tally) begin(run *v1alpha1.AgentRun, now time.Time) {
 // account adds the tally to the trigger's status. Whoever else does so at the
 // same time is not overwritten.
 func (s *starter) account(ctx context.Context, t *v1alpha1.AgentTrigger, y tally) error {
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err := retry.RetryOnConflict(patience, func() error {
 		var live v1alpha1.AgentTrigger
 		if err := s.fresh.Get(ctx, client.ObjectKeyFromObject(t), &live); err != nil {
 			return client.IgnoreNotFound(err)

@@ -23,7 +23,7 @@ const (
 
 // mostAttempts is how often a run is decided about anew because somebody else
 // began one at the same moment.
-const mostAttempts = 20
+const mostAttempts = 100
 
 // starter begins runs. Several may do so at once, in one process or in many.
 type starter struct {
