@@ -24,6 +24,7 @@ type state struct {
 	Kubeconfig string    `json:"kubeconfig"` // of kubernetes-mcp's read-only ServiceAccount
 	Shop       bool      `json:"shop"`
 	Why        string    `json:"why,omitempty"` // there is no shop
+	Story      story     `json:"story"`
 
 	Endpoints map[string]string `json:"endpoints"` // by server
 }
@@ -57,44 +58,52 @@ func (o Options) readState() (state, error) {
 // alive reports whether the keeper still runs.
 func (s state) alive() bool { return s.Pid > 0 && syscall.Kill(s.Pid, 0) == nil }
 
-// serves reports whether a running keeper has the servers as they are now.
-func (s state) serves(servers string) bool {
+// serves reports whether a running keeper has the programs as they are now, and
+// the agent the model that it would have now.
+func (s state) serves(servers string, o Options) bool {
 	built, err := builtAt(servers)
-	return err == nil && s.alive() && s.Built.Equal(built)
+	return err == nil && s.alive() && s.Built.Equal(built) && s.Story.Person != "" &&
+		s.Shop != o.Simulated && s.Story.Thinker.same(thinkerFor(o, s.scenario()))
 }
 
 // startKeeper starts the process that holds everything, and follows what it
-// does until all is ready. The keeper outlives this process.
-func (o Options) startKeeper(ctx context.Context, t *teller, servers string) (state, error) {
+// does until questions can be asked; what it returns follows on until the agent
+// is ready. The keeper outlives this process.
+func (o Options) startKeeper(ctx context.Context, t *teller, servers string) (s state, rest func() (state, error), err error) {
 	dir, err := o.place()
 	if err != nil {
-		return state{}, err
+		return s, nil, err
 	}
 	self, err := keepBinary(dir)
 	if err != nil {
-		return state{}, err
+		return s, nil, err
 	}
-	cmd := exec.Command(self, "keep", servers, "--state", dir)
+	cmd := exec.Command(self, "keep", servers, "--state", dir, "--charts", o.Charts, "--model", o.Model, fmt.Sprintf("--simulated=%t", o.Simulated))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	progress, err := cmd.StdoutPipe()
 	if err != nil {
-		return state{}, fmt.Errorf("start the keeper: %w", err)
+		return s, nil, fmt.Errorf("start the keeper: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return state{}, fmt.Errorf("start the keeper: %w", err)
+		return s, nil, fmt.Errorf("start the keeper: %w", err)
 	}
-	interrupted := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
-	defer interrupted()
-	for lines := bufio.NewScanner(progress); lines.Scan(); {
-		if lines.Text() == ready {
-			return o.readState()
+	lines := bufio.NewScanner(progress)
+	follow := func() (state, error) {
+		interrupted := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+		defer interrupted()
+		for lines.Scan() {
+			if lines.Text() == ready {
+				return o.readState()
+			}
+			t.step("%s", lines.Text())
 		}
-		t.step("%s", lines.Text())
+		if err := cmd.Wait(); err != nil {
+			return state{}, fmt.Errorf("the cluster did not start: %w", err)
+		}
+		return state{}, errors.New("the cluster did not start")
 	}
-	if err := cmd.Wait(); err != nil {
-		return state{}, fmt.Errorf("the cluster did not start: %w", err)
-	}
-	return state{}, errors.New("the cluster did not start")
+	s, err = follow()
+	return s, follow, err
 }
 
 // keepBinary copies the running demo into dir: go run deletes its own binary
@@ -115,7 +124,8 @@ func keepBinary(dir string) (string, error) {
 	return kept, os.WriteFile(kept, content, 0o700)
 }
 
-// ready is the keeper's last line.
+// ready is the keeper's line when questions can be asked, and its last one, when
+// the agent can be asked too.
 const ready = "ready"
 
 // Keep starts cluster, shop, monitoring and servers, says so on standard
@@ -130,7 +140,7 @@ func Keep(ctx context.Context, o Options) error {
 }
 
 func (o Options) keep(ctx context.Context, out *os.File) error {
-	cluster, s, err := startCluster(ctx, out)
+	cluster, s, err := o.startCluster(ctx, out)
 	if err != nil {
 		return err
 	}
@@ -155,9 +165,26 @@ func (o Options) keep(ctx context.Context, out *os.File) error {
 	}
 	defer os.Remove(path)
 	fmt.Fprintln(out, ready)
+	crib := &crib{cluster: cluster, charts: o.Charts, servers: o.Servers, out: out}
+	defer crib.stop()
+	if err := crib.open(ctx, thinkerFor(o, s.scenario()), s.Shop, &s.Story); err != nil {
+		return err
+	}
+	if _, err := o.write(s); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, ready)
 	_ = out.Close() // who reads it may go now
 	<-ctx.Done()
 	return nil
+}
+
+// scenario is the story's where no real model tells it.
+func (s state) scenario() string {
+	if s.Shop {
+		return "crash-loop-fix"
+	}
+	return "service-fix"
 }
 
 func (o Options) write(s state) (string, error) {

@@ -22,9 +22,9 @@ const (
 	prometheus = "prometheus-mcp"
 )
 
-// builtAt is when the newest of the servers in folder was built.
+// builtAt is when the newest of the programs in folder was built.
 func builtAt(folder string) (newest time.Time, err error) {
-	for _, name := range []string{kubernetes, helm, prometheus} {
+	for _, name := range []string{kubernetes, helm, prometheus, agentcore, controller} {
 		info, err := os.Stat(filepath.Join(folder, name))
 		if err != nil {
 			return time.Time{}, fmt.Errorf("%w; run make build first", err)

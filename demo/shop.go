@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/toolcrib/toolcrib/testbed"
@@ -21,20 +23,35 @@ import (
 
 // startCluster prefers a real node with the shop in it, and falls back to
 // simulated nodes where the machine gives none.
-func startCluster(ctx context.Context, out io.Writer) (*testbed.Cluster, state, error) {
+func (o Options) startCluster(ctx context.Context, out io.Writer) (*testbed.Cluster, state, error) {
+	if o.Simulated {
+		return startSimulated(ctx, out, "as you wished")
+	}
 	cluster, err := testbed.Start(ctx, testbed.Options{Tier: testbed.Node, Progress: out, CrashBackoffMax: 20 * time.Second})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, state{}, err
 		}
-		simulated, second := testbed.Start(ctx, testbed.Options{Tier: testbed.Scale, Nodes: 3, Pods: 30, Progress: out})
-		return simulated, state{Why: err.Error()}, second
+		return startSimulated(ctx, out, err.Error())
 	}
 	fmt.Fprintln(out, "opening the shop, faults included")
 	if err := openShop(ctx, cluster, out); err != nil {
 		return nil, state{}, errors.Join(err, cluster.Stop())
 	}
 	return cluster, state{Shop: true}, nil
+}
+
+// startSimulated has nodes that only say that they run pods, and a Service that
+// leads to none of them.
+func startSimulated(ctx context.Context, out io.Writer, why string) (*testbed.Cluster, state, error) {
+	cluster, err := testbed.Start(ctx, testbed.Options{Tier: testbed.Scale, Nodes: 1, Progress: out})
+	if err != nil {
+		return nil, state{}, err
+	}
+	if err := cluster.Apply(ctx, openPayments(shop.Manifests)); err != nil {
+		return nil, state{}, errors.Join(err, cluster.Stop())
+	}
+	return cluster, state{Why: why}, nil
 }
 
 // openShop deploys the shop, rolls its frontend out once more, and waits until
@@ -48,7 +65,7 @@ func openShop(ctx context.Context, c *testbed.Cluster, out io.Writer) error {
 	}
 	for _, wait := range [][]string{
 		{"deployment/frontend", "--for=condition=Available"},
-		{"pod", "-l", "app=checkout", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1"},
+		crashed,
 		{"pod", "-l", "app=catalog", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}"},
 	} {
 		if _, err := c.Kubectl(ctx, append([]string{"wait", "-n", shop.Namespace, "--timeout=60s"}, wait...)...); err != nil {
@@ -60,6 +77,44 @@ func openShop(ctx context.Context, c *testbed.Cluster, out io.Writer) error {
 	}
 	_, err := c.Kubectl(ctx, "rollout", "status", "-n", shop.Namespace, "deployment/frontend", "--timeout=60s")
 	return err
+}
+
+// openPayments are those of the shop's manifests that can be broken without a
+// node: a Service, and the Deployment that it misses.
+func openPayments(manifests []byte) []byte {
+	var out strings.Builder
+	for d := range strings.SplitSeq(string(manifests), "\n---") {
+		if strings.Contains(d, "kind: Namespace") || strings.Contains(d, "metadata: {name: payments") {
+			out.WriteString("---\n" + d + "\n")
+		}
+	}
+	return []byte(out.String())
+}
+
+// crashed is what checkout must be for the story.
+var crashed = []string{"pod", "-l", "app=checkout", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1"}
+
+// breakAgain gives the shop its faults back, one of which the agent may have
+// mended.
+func (s state) breakAgain(ctx context.Context) error {
+	manifests := shop.Manifests
+	if !s.Shop {
+		manifests = openPayments(shop.Manifests)
+	}
+	if err := s.kubectl(ctx, manifests, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil || !s.Shop {
+		return err
+	}
+	return s.kubectl(ctx, nil, append([]string{"wait", "-n", shop.Namespace, "--timeout=60s"}, crashed...)...)
+}
+
+// kubectl runs kubectl as who may do everything.
+func (s state) kubectl(ctx context.Context, stdin []byte, args ...string) error {
+	cmd := exec.CommandContext(ctx, s.Story.Kubectl, append([]string{"--kubeconfig", s.Story.Admin}, args...)...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("kubectl %s: %w: %s", args[0], err, out)
+	}
+	return nil
 }
 
 // openStorefront installs a release as a person would, upgrades it, and then

@@ -24,6 +24,13 @@ const (
 	shopPatched = "result: done\ndiff: ~ spec.template.spec.containers[checkout].env[DB_HOST].value: orders-db.shop.svc -> orders-database.shop.svc\nobject\tdone\n"
 )
 
+// What they returned of its Service payments.
+const (
+	shopHealth   = "verdict: impaired\nproblems:\nseverity\tcause\tobjects\tdetail\nwarning\tService selects no pod\tService shop/payments [app=payment,tier=backend]\tits selector matches no pod that runs"
+	shopNowhere  = "verdict: broken: service payments of namespace shop: its selector app=payment,tier=backend matches no running pod; nearest: Deployment payments has app=payments (and 1 more check failed)"
+	shopSelector = "result: done\ndiff: ~ spec.selector.app: payment -> payments\nobject\tdone\n"
+)
+
 func TestShippedScenariosAreInOrder(t *testing.T) {
 	for _, name := range ShippedNames() {
 		s, err := Shipped(name)
@@ -40,6 +47,20 @@ func playing(t *testing.T, name string, tools ...string) *talk {
 	s, err := Shipped(name)
 	require.NoError(t, err)
 	return &talk{t: t, server: serve(t, Options{Scenario: s, Wait: nil}), tools: tools}
+}
+
+func TestAServiceIsMendedOnceSomebodyApproves(t *testing.T) {
+	k := playing(t, "service-fix", "k8s_cluster_health", "k8s_check_service_connectivity", "k8s_patch_resource")
+	r := k.answer(k.say("Customers cannot pay."), shopHealth)
+	require.Equal(t, []string{`k8s_check_service_connectivity {"namespace":"shop","service_name":"payments"}`}, r.calls())
+	r = k.answer(r, shopNowhere)
+	require.Equal(t, []string{`k8s_patch_resource {"namespace":"shop","patch":"{\"spec\":{\"selector\":{\"app\":\"payments\"}}}","resource_name":"payments","resource_type":"service"}`}, r.calls())
+	r = k.answer(k.answer(r, shopSelector), "verdict: reachable as far as the API shows: service payments of namespace shop")
+	require.Contains(t, r.text(), "With approval I changed: ~ spec.selector.app: payment -> payments\nIt leads to ready pods now.")
+
+	k = playing(t, "service-fix", "k8s_cluster_health", "k8s_check_service_connectivity", "k8s_patch_resource")
+	r = k.answer(k.answer(k.answer(k.say("Customers cannot pay."), shopHealth), shopNowhere), "denied by ada: not now")
+	require.Contains(t, r.text(), "still selects no pod. My change was not made: denied by ada: not now")
 }
 
 func TestCrashLoopIsExplainedFromWhatToolsReturn(t *testing.T) {

@@ -33,8 +33,12 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return demo.Run(cmd.Context(), o, os.Stdin, os.Stdout) },
 	}
-	root.Flags().StringVar(&o.Servers, "servers", "bin", "`folder` of the servers to show")
+	root.Flags().StringVar(&o.Servers, "servers", "bin", "`folder` of the programs to show")
 	root.Flags().BoolVar(&o.Embedded, "embedded", false, "use a cluster of its own even when there is a kubeconfig")
+	root.Flags().BoolVar(&o.Interactive, "interactive", false, "decide yourself about what the agent would change, instead of ada, who says yes")
+	root.PersistentFlags().BoolVar(&o.Simulated, "simulated", false, "a cluster without a real node, as where there can be none")
+	root.PersistentFlags().StringVar(&o.Model, "model", "", "`model` of the provider whose key is in ANTHROPIC_API_KEY or OPENAI_API_KEY; one that fits if absent")
+	root.PersistentFlags().StringVar(&o.Charts, "charts", "charts", "`folder` of the charts that put an agent into the demo's cluster")
 	root.PersistentFlags().StringVar(&o.State, "state", "", "`folder` that remembers what runs; in the cache if absent")
 	root.AddCommand(&cobra.Command{
 		Use:   "stop",
