@@ -97,11 +97,15 @@ var crashed = []string{"pod", "-l", "app=checkout", "--for=jsonpath={.status.con
 // breakAgain gives the shop its faults back, one of which the agent may have
 // mended.
 func (s state) breakAgain(ctx context.Context) error {
-	manifests := shop.Manifests
+	apply := []string{"apply", "--server-side", "--force-conflicts", "-f", "-"}
 	if !s.Shop {
-		manifests = openPayments(shop.Manifests)
+		return s.kubectl(ctx, openPayments(shop.Manifests), apply...)
 	}
-	if err := s.kubectl(ctx, manifests, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil || !s.Shop {
+	// What runs well would go on beside what does not: it goes first.
+	if err := s.kubectl(ctx, nil, "delete", "deployment", "checkout", "-n", shop.Namespace, "--ignore-not-found", "--cascade=foreground", "--timeout=60s"); err != nil {
+		return err
+	}
+	if err := s.kubectl(ctx, shop.Manifests, apply...); err != nil {
 		return err
 	}
 	return s.kubectl(ctx, nil, append([]string{"wait", "-n", shop.Namespace, "--timeout=60s"}, crashed...)...)
