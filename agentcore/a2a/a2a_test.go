@@ -63,6 +63,11 @@ func TestAMessageIsAnswered(t *testing.T) {
 	other.Message.ID = asked.Message.ID
 	_, err = c.SendMessage(t.Context(), other)
 	require.ErrorContains(t, err, "was that of another message already")
+	other = says("Is all well?")
+	other.Message.ID = asked.Message.ID
+	other.Message.Parts = append(other.Message.Parts, wire.NewDataPart(map[string]any{"alert": "Down"}))
+	_, err = c.SendMessage(t.Context(), other)
+	require.ErrorContains(t, err, "was that of another message already")
 
 	found, err := c.GetTask(t.Context(), &wire.GetTaskRequest{ID: task.ID})
 	require.NoError(t, err)

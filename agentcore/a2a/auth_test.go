@@ -115,3 +115,19 @@ func TestWhoMayAsk(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "system:serviceaccount:guarded:sre", self)
 }
+
+// everybody has every right.
+type everybody struct{}
+
+func (everybody) Authorize(context.Context, mcpkit.Caller, mcpkit.Right) (bool, error) {
+	return true, nil
+}
+
+// TestNobodyMayAsk holds that rights are somebody's: where they are asked for, a
+// caller of whom nothing is known has none.
+func TestNobodyMayAsk(t *testing.T) {
+	t.Parallel()
+	url := serve(t, sre("home"), thinker(looks), shelf{}, func(o *a2a.Options) { o.Authorizer = everybody{} })
+	code, body := post(t, url, "", `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x"}}`)
+	require.Equal(t, http.StatusUnauthorized, code, body)
+}

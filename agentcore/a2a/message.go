@@ -47,7 +47,7 @@ func (s *server) begin(ctx context.Context, r *wire.SendMessageRequest) (v1alpha
 	made, err := s.Store.Create(ctx, asked)
 	if errors.Is(err, runs.ErrExists) {
 		made, err = s.Store.Get(ctx, asked.Name)
-		if err == nil && (made.Spec.Prompt != asked.Spec.Prompt || made.Spec.RequestedBy != asked.Spec.RequestedBy) {
+		if err == nil && (made.Spec.Prompt != asked.Spec.Prompt || made.Spec.Data != asked.Spec.Data || made.Spec.RequestedBy != asked.Spec.RequestedBy) {
 			return asked, invalid("messageId %q was that of another message already; give each its own", r.Message.ID)
 		}
 	}

@@ -28,7 +28,7 @@ type Options struct {
 	Worker *runs.Worker // whose words are streamed as they arrive
 
 	Authenticator mcpkit.Authenticator // everybody is let in if nil
-	Authorizer    mcpkit.Authorizer    // who may ask; whoever is known, if nil
+	Authorizer    mcpkit.Authorizer    // who may ask, which needs an Authenticator; whoever is known, if nil
 	URL           string               // by which the card says the agent is reached; that of the request for the card if empty
 	HTTP          mcpkit.HTTPOptions
 	MostPending   int // runs that nobody works on yet, before messages are refused; DefaultMostPending if 0
@@ -89,7 +89,11 @@ func (s *server) authorized(next http.Handler) http.Handler {
 	right := mcpkit.Right{Verb: "ask", Group: "kagent.dev", Resource: "agents", Namespace: s.Agent.Namespace, Name: s.Agent.Name}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, known := mcpkit.CallerFrom(r.Context())
-		if s.Authorizer == nil || !known {
+		if s.Authorizer != nil && !known {
+			http.Error(w, "say who you are", http.StatusUnauthorized)
+			return
+		}
+		if s.Authorizer == nil {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -367,6 +367,31 @@ data: {team: "shop\n"}
 	require.True(t, a.Servers[0].GatesItself)
 }
 
+// TestSecretsStayInTheirNamespace holds that a server of another namespace does
+// not choose which of the agent's Secrets it is sent.
+func TestSecretsStayInTheirNamespace(t *testing.T) {
+	const yaml = `apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata: {name: helper, namespace: home}
+spec: {declarative: {modelConfig: fast, systemMessage: Help., tools: [{mcpServer: {name: tools, namespace: there}}]}}
+---
+apiVersion: kagent.dev/v1alpha2
+kind: ModelConfig
+metadata: {name: fast, namespace: home}
+spec: {provider: Anthropic, model: m, apiKeySecret: key, apiKeySecretKey: key}
+---
+apiVersion: kagent.dev/v1alpha2
+kind: RemoteMCPServer
+metadata: {name: tools, namespace: there}
+spec: {description: Tools., url: "http://tools/mcp", allowedNamespaces: {from: All}, WANTS}
+`
+	wants := `headersFrom: [{name: Authorization, valueFrom: {type: Secret, name: key, key: key}}]`
+	_, err := load(t, map[string]string{"a.yaml": strings.ReplaceAll(yaml, "WANTS", wants)}).Agent("", declared.Sources{})
+	require.ErrorContains(t, err, "spec.declarative.tools[0].mcpServer.name: RemoteMCPServer there/tools takes headers from Secrets of its own namespace, which agents of namespace home cannot have")
+	a := agent(t, map[string]string{"a.yaml": strings.ReplaceAll(yaml, "WANTS", `headersFrom: [{name: X-Team, value: sre}]`)}, declared.Sources{})
+	require.Len(t, a.Servers, 1)
+}
+
 func TestADirectoryOfNothing(t *testing.T) {
 	_, err := declared.Load(t.TempDir())
 	require.ErrorContains(t, err, "holds no YAML files")

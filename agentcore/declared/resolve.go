@@ -188,6 +188,10 @@ func (r *resolution) server(path string, t kagent.Tool) {
 		r.wrong(path+".namespace", "RemoteMCPServer %s allows agents of its own namespace alone; see its spec.allowedNamespaces", k)
 		return
 	}
+	if k.namespace != r.out.Namespace && ofSecrets(found.value.Spec.HeadersFrom) {
+		r.wrong(path+".name", "RemoteMCPServer %s takes headers from Secrets of its own namespace, which agents of namespace %s cannot have; give the agent the header by headersFrom, or declare a RemoteMCPServer in its namespace", k, r.out.Namespace)
+		return
+	}
 	server := *found.value.DeepCopy()
 	server.Spec.HeadersFrom = r.headers(found.at, "spec.headersFrom", k.namespace, server.Spec.HeadersFrom)
 	r.unserved("RemoteMCPServer "+k.String()+": ", found.value.Unsupported())
@@ -196,6 +200,15 @@ func (r *resolution) server(path string, t kagent.Tool) {
 		Headers:     r.headers(r.own.at, path, r.out.Namespace, t.HeadersFrom),
 		GatesItself: found.value.Annotations[accessAnnotation] == "write",
 		Audience:    found.value.Annotations[audienceAnnotation],
+	})
+}
+
+// ofSecrets reports whether headers need values of Secrets. Those that
+// an agent looks for are of its own namespace: whoever declares a server in
+// another must not be the one who says which are sent there.
+func ofSecrets(headers []kagent.ValueRef) bool {
+	return slices.ContainsFunc(headers, func(h kagent.ValueRef) bool {
+		return h.ValueFrom != nil && h.ValueFrom.Type == kagent.SecretValueSource
 	})
 }
 
