@@ -113,6 +113,15 @@ func (d *Directory) save(r v1alpha1.AgentRun) error {
 
 // Get implements [Store].
 func (d *Directory) Get(_ context.Context, name string) (v1alpha1.AgentRun, error) {
+	r, err := d.asked(name)
+	if err != nil {
+		return r, err
+	}
+	return d.recorded(r)
+}
+
+// asked is what was asked by a run, without what became of it.
+func (d *Directory) asked(name string) (v1alpha1.AgentRun, error) {
 	var r v1alpha1.AgentRun
 	if !goodName(name) {
 		return r, ErrNotFound
@@ -130,13 +139,18 @@ func (d *Directory) Get(_ context.Context, name string) (v1alpha1.AgentRun, erro
 	if r.Spec.Agent != d.agent.Name || r.Namespace != d.agent.Namespace {
 		return v1alpha1.AgentRun{}, ErrNotFound
 	}
-	content, err := os.ReadFile(d.file(name, recordFile))
+	return r, nil
+}
+
+// recorded adds what became of a run by now.
+func (d *Directory) recorded(r v1alpha1.AgentRun) (v1alpha1.AgentRun, error) {
+	content, err := os.ReadFile(d.file(r.Name, recordFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("read run %s: %w", name, err)
+		return r, fmt.Errorf("read run %s: %w", r.Name, err)
 	}
 	events, _, err := record.Parse(content)
 	if err != nil {
-		return r, fmt.Errorf("read run %s: %w", name, err)
+		return r, fmt.Errorf("read run %s: %w", r.Name, err)
 	}
 	r.Status.Phase = v1alpha1.RunPending
 	if len(events) > 0 {
@@ -149,21 +163,36 @@ func (d *Directory) Get(_ context.Context, name string) (v1alpha1.AgentRun, erro
 
 // all are the runs of the agent, oldest first. The error is about those that
 // cannot be read; the others are returned all the same.
-func (d *Directory) all(ctx context.Context) ([]v1alpha1.AgentRun, error) {
+func (d *Directory) all() ([]v1alpha1.AgentRun, error) {
+	return d.those(map[string]bool{}, func(v1alpha1.AgentRun) bool { return true })
+}
+
+// those are the runs of which what was asked is wanted, but for those that are
+// over by what is known; of the latter it forgets those that are no longer there.
+// To read all records each time would cost the more, the more runs there have
+// been.
+func (d *Directory) those(over map[string]bool, wanted func(asked v1alpha1.AgentRun) bool) ([]v1alpha1.AgentRun, error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
 	var out []v1alpha1.AgentRun
 	var wrong []error
+	there := map[string]bool{}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), askedFile)
 		if !ok || strings.HasPrefix(name, ".") {
 			continue
 		}
-		r, err := d.Get(ctx, name)
-		if errors.Is(err, ErrNotFound) {
-			continue // another agent's
+		if there[name] = true; over[name] {
+			continue
+		}
+		r, err := d.asked(name)
+		if errors.Is(err, ErrNotFound) || err == nil && !wanted(r) {
+			continue // another agent's, or of no interest
+		}
+		if err == nil {
+			r, err = d.recorded(r)
 		}
 		if err != nil {
 			wrong = append(wrong, err)
@@ -171,16 +200,15 @@ func (d *Directory) all(ctx context.Context) ([]v1alpha1.AgentRun, error) {
 		}
 		out = append(out, r)
 	}
+	maps.DeleteFunc(over, func(name string, _ bool) bool { return !there[name] })
 	slices.SortStableFunc(out, func(a, b v1alpha1.AgentRun) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 	return out, errors.Join(wrong...)
 }
 
 // Conversation implements [Store].
-func (d *Directory) Conversation(ctx context.Context, id string) ([]v1alpha1.AgentRun, error) {
-	all, err := d.all(ctx)
-	all = slices.DeleteFunc(all, func(r v1alpha1.AgentRun) bool {
-		return r.Labels[ContextLabel] != Label(id) || !r.Status.Phase.Final()
-	})
+func (d *Directory) Conversation(_ context.Context, id string) ([]v1alpha1.AgentRun, error) {
+	all, err := d.those(map[string]bool{}, func(r v1alpha1.AgentRun) bool { return r.Labels[ContextLabel] == Label(id) })
+	all = slices.DeleteFunc(all, func(r v1alpha1.AgentRun) bool { return !r.Status.Phase.Final() })
 	for i := range all {
 		all[i].Status.Events = nil
 	}
@@ -233,8 +261,8 @@ func (d *Directory) Follow(ctx context.Context, name string) iter.Seq2[v1alpha1.
 }
 
 // Spent implements [Store].
-func (d *Directory) Spent(ctx context.Context, but string) (run.Spent, error) {
-	all, err := d.all(ctx)
+func (d *Directory) Spent(_ context.Context, but string) (run.Spent, error) {
+	all, err := d.all()
 	var sum run.Spent
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	until := time.Now().Add(24 * time.Hour) // all runs
@@ -261,13 +289,16 @@ func (d *Directory) Spent(ctx context.Context, but string) (run.Spent, error) {
 
 // Watch implements [Store].
 func (d *Directory) Watch(ctx context.Context, see func(Sighting)) {
-	seen := map[string]Sighting{}
+	seen, over := map[string]Sighting{}, map[string]bool{}
 	for {
 		next := d.next()
 		there := map[string]bool{}
-		all, err := d.all(ctx)
+		all, err := d.those(over, func(v1alpha1.AgentRun) bool { return true })
 		for _, r := range all {
 			s := Sighting{Name: r.Name, Phase: r.Status.Phase, Spec: r.Generation, Version: strconv.Itoa(len(r.Status.Events)), Gone: r.Status.Phase.Final()}
+			if s.Gone {
+				over[r.Name] = true
+			}
 			if there[r.Name] = !s.Gone; there[r.Name] && seen[r.Name] != s {
 				seen[r.Name] = s
 				see(s)

@@ -3,6 +3,8 @@ package runs_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -324,4 +326,29 @@ func TestListening(t *testing.T) {
 	close(let)
 	until(t, s, r.Name, over)
 	require.Equal(t, []runs.Words{{Text: "Done.", First: true}}, ear.Take())
+}
+
+// Of other conversations no records are read, which may be many.
+func TestADirectoryReadsOneConversation(t *testing.T) {
+	t.Parallel()
+	a, _ := stores(t)["directory"](t)
+	path := filepath.Join(t.TempDir(), "runs")
+	d, err := runs.OpenDirectory(a, path)
+	require.NoError(t, err)
+	works(t, d, a, says("All is well."), &shelf{})
+	other := ask(t, d, "How is web?")
+	until(t, d, other.Name, over)
+	require.NoError(t, os.WriteFile(filepath.Join(path, other.Name+".events"), []byte("{\n{\n"), 0o600))
+	_, err = d.Get(t.Context(), other.Name)
+	require.ErrorContains(t, err, other.Name)
+
+	asked := v1alpha1.AgentRun{Spec: v1alpha1.AgentRunSpec{Prompt: "And now?"}}
+	asked.Labels = map[string]string{runs.ContextLabel: runs.Label("c")}
+	made, err := d.Create(t.Context(), asked)
+	require.NoError(t, err)
+	until(t, d, made.Name, over)
+	all, err := d.Conversation(t.Context(), "c")
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, "All is well.", all[0].Status.Answer)
 }
