@@ -1,7 +1,9 @@
-// Package bench measures each server beside what it replaces, and a locked server beside an open one, on the same
+// Package bench measures each server beside what it replaces, a locked server
+// beside an open one, and an agent beside its conversation by hand, on the same
 // backend in the same run: a raw HTTP request, a command-line program, the
 // official server. So what it reports are ratios and not the speed of a machine.
-// It refuses to compare answers that do not hold the same facts.
+// Of the controller it measures how it bears many objects. It refuses to compare
+// answers that do not hold the same facts.
 package bench
 
 import (
@@ -28,7 +30,7 @@ type Server struct {
 }
 
 // Servers are all of them, in the order of the page.
-var Servers = []Server{{"kubernetes", Kubernetes}, {"prometheus", Prometheus}, {"helm", Helm}, {"locks", Locks}}
+var Servers = []Server{{"kubernetes", Kubernetes}, {"prometheus", Prometheus}, {"helm", Helm}, {"locks", Locks}, {"agentcore", Agentcore}, {"controller", Controller}}
 
 // Page measures servers and writes one markdown page to w.
 func Page(ctx context.Context, w io.Writer, o Options, servers ...Server) error {

@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
+
+	"github.com/toolcrib/toolcrib/testbed/proc"
 )
 
 // command is one run of a program.
@@ -40,4 +43,39 @@ func process(name string, commands ...command) contender {
 		}
 		return n, nil
 	}}
+}
+
+// resident is the memory of a running process, in bytes.
+func resident(p *proc.Process) (int, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		return 0, fmt.Errorf("memory of %s: %w", p.Name, err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kb int
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kb); err == nil {
+			return kb << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("memory of %s: its status says nothing", p.Name)
+}
+
+// processorTime is what a running process has taken of the processors, in steps
+// of a hundredth of a second. Other processes do not add to it as they do to the
+// time on the clock.
+func processorTime(p *proc.Process) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
+	if err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", p.Name, err)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ") // the name before it may hold anything
+	fields := strings.Fields(after)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("processor time of %s: its status says nothing", p.Name)
+	}
+	var user, system int
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", p.Name, err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond, nil
 }

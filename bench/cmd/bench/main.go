@@ -18,7 +18,7 @@ func main() {
 	o := bench.Options{Progress: os.Stderr}
 	flag.StringVar(&o.Bin, "bin", "bin", "folder of the servers to measure")
 	flag.IntVar(&o.Rounds, "rounds", 50, "measured rounds of each comparison")
-	only := flag.String("only", "", "server to measure: kubernetes, prometheus or helm, or locks; all if absent")
+	only := flag.String("only", "", "what to measure: kubernetes, prometheus, helm, locks, agentcore or controller; all if absent")
 	flag.Parse()
 	debug.SetGCPercent(400) // so that our own garbage falls on no contender
 	if err := run(o, *only); err != nil {
