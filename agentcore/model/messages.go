@@ -52,8 +52,12 @@ func given[T comparable](value *T) (o param.Opt[T]) {
 func (m *messages) ask(ctx context.Context, c *http.Client, key string, r Request, say func(string)) (Reply, error) {
 	params := m.params
 	params.MaxTokens = cmp.Or(int64(r.MaxTokens), params.MaxTokens)
-	params.Tools = toolsOf(r.Tools)
-	if r.NoCalls && len(r.Tools) > 0 {
+	tools, none := r.Tools, r.NoCalls
+	if len(tools) == 0 { // as when no tool server can be reached any more
+		tools, none = called(r.Messages), true
+	}
+	params.Tools = toolsOf(tools)
+	if none && len(tools) > 0 {
 		params.ToolChoice = anthropic.ToolChoiceUnionParam{OfNone: &anthropic.ToolChoiceNoneParam{}}
 	}
 	if r.System != "" {
@@ -63,6 +67,20 @@ func (m *messages) ask(ctx context.Context, c *http.Client, key string, r Reques
 	stream := m.service.NewStreaming(ctx, params, option.WithHTTPClient(c), option.WithAPIKey(key))
 	defer stream.Close()
 	return readMessage(stream, say)
+}
+
+// called are the tools that were called, of which the API wants to know even when
+// none is on offer.
+func called(all []Message) []Tool {
+	var out []Tool
+	for _, m := range all {
+		for _, c := range m.Calls {
+			if !slices.ContainsFunc(out, func(t Tool) bool { return t.Name == c.Name }) {
+				out = append(out, Tool{Name: c.Name})
+			}
+		}
+	}
+	return out
 }
 
 // toolsOf marks the last tool, so that all of them are kept in the prompt cache

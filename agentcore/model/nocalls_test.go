@@ -33,3 +33,21 @@ func TestNoCalls(t *testing.T) {
 		})
 	}
 }
+
+// A conversation in which tools were called goes on when none is on offer any
+// more, though Anthropic's API refuses one that names no tools.
+func TestNoToolsAnyMore(t *testing.T) {
+	for _, name := range []string{"Anthropic", "OpenAI"} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t, `rules: [{say: Enough.}]`)
+			m := open(t, wire(t, name, server.URL), model.Options{})
+			reply, err := m.Generate(t.Context(), model.Request{Messages: []model.Message{
+				{Role: model.User, Text: "Well?"},
+				{Role: model.Assistant, Calls: []model.Call{{ID: "a", Name: "get", Arguments: "{}"}, {ID: "b", Name: "get", Arguments: "{}"}}},
+				{Role: model.User, Results: []model.Result{{Call: "a", Text: "nothing", Error: true}, {Call: "b", Text: "nothing", Error: true}}},
+			}}, nil)
+			require.NoError(t, err)
+			require.Equal(t, "Enough.", reply.Text)
+		})
+	}
+}
