@@ -135,11 +135,16 @@ func ownCluster(t *testing.T, s shown, of state) {
 	require.Contains(t, printed, "The model is scripted")
 	require.Contains(t, printed, "Cause: cannot connect to database: lookup orders-db.shop.svc: no such host.")
 
-	s.env = []string{kubeconfig, "ANTHROPIC_API_KEY=the-key", "ANTHROPIC_BASE_URL=" + real.URL}
-	printed = s.transcript(t)
-	require.Contains(t, printed, "of Anthropic; its key stays in the demo's own process")
-	require.Contains(t, printed, "Cause: cannot connect to database: lookup orders-db.shop.svc: no such host.")
-	require.NotContains(t, printed, "the-key")
+	for provider, env := range map[string][]string{
+		"Anthropic": {"ANTHROPIC_API_KEY=the-key", "ANTHROPIC_BASE_URL=" + real.URL},
+		"OpenAI":    {"OPENAI_API_KEY=the-key", "OPENAI_BASE_URL=" + real.URL + "/v1"},
+	} {
+		s.env = append(env, kubeconfig)
+		printed = s.transcript(t)
+		require.Contains(t, printed, "of "+provider+"; its key stays in the demo's own process")
+		require.Contains(t, printed, "Cause: cannot connect to database: lookup orders-db.shop.svc: no such host.")
+		require.NotContains(t, printed, "the-key")
+	}
 	require.NotEmpty(t, real.Requests())
 	for _, r := range real.Requests() {
 		require.Equal(t, 200, r.Status, r.Outcome)

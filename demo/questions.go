@@ -1,5 +1,6 @@
 // Package demo asks a real cluster, through a server of ours and as any MCP
-// client would, what a person on call would ask.
+// client would, what a person on call would ask, and then has an agent mend one
+// fault of it, with a person's word. A cluster that is not its own it only reads.
 package demo
 
 // question is what a person would ask, and the tool call an agent would make of it.

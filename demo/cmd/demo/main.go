@@ -1,6 +1,6 @@
 // Command demo asks a real cluster what a person on call would ask. Without a
 // kubeconfig it builds and starts a cluster of its own, breaks a small shop in
-// it, and leaves both running until demo stop.
+// it, has an agent mend one fault, and leaves all running until demo stop.
 package main
 
 import (
