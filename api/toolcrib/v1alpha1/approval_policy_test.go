@@ -13,7 +13,7 @@ import (
 // against the CRD, which warns of fields that do not exist.
 func TestThePoliciesFitTheTypes(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []string{"approvals.toolcrib.dev", "agentruns.toolcrib.dev"} {
+	for _, policy := range []string{"approvals.toolcrib.dev", "agentruns.toolcrib.dev", "agentruns-of-agents.toolcrib.dev"} {
 		var checked string
 		require.Eventually(t, func() bool {
 			checked, _ = admin.try(t.Context(), nil, "get", "validatingadmissionpolicy", policy, "-o", "jsonpath={.status.typeChecking}")
