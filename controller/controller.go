@@ -52,6 +52,10 @@ func newManager(ctx context.Context, o Options) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	monitoring, err := o.monitoring()
+	if err != nil {
+		return nil, err
+	}
 	restConfig, err := o.restConfig()
 	if err != nil {
 		return nil, err
@@ -82,7 +86,7 @@ func newManager(ctx context.Context, o Options) (manager.Manager, error) {
 		m.AddReadyzCheck("ping", healthz.Ping),
 		index.Add(ctx, m.GetFieldIndexer()),
 	}
-	common := shared{options: o, prices: prices, identity: identity.New(m.GetClient(), clock.RealClock{})}
+	common := shared{options: o, prices: prices, monitoring: monitoring, identity: identity.New(m.GetClient(), clock.RealClock{})}
 	for _, k := range kinds {
 		errs = append(errs, k.setup(m, common))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/toolcrib/toolcrib/controller/agent"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
@@ -34,6 +35,7 @@ type Options struct {
 	AgentImage            string
 	AgentImagePullPolicy  string
 	AgentImagePullSecrets []string
+	AgentMonitoring       string            // YAML: peers of a NetworkPolicy that may read agents' metrics; nobody if empty
 	ModelGateways         map[string]string // URLs by provider, for ModelConfigs that name none
 	PricesFile            string            // of YAML; agents count no cost if empty
 }
@@ -59,6 +61,7 @@ func (o *Options) Bind(f *pflag.FlagSet, inCluster bool) {
 	f.StringVar(&o.AgentImage, "agent-image", "ghcr.io/toolcrib/agentcore:devel", "`image` of agents")
 	f.StringVar(&o.AgentImagePullPolicy, "agent-image-pull-policy", "", "when that image is pulled: Always, IfNotPresent or Never; as Kubernetes decides if absent")
 	f.StringSliceVar(&o.AgentImagePullSecrets, "agent-image-pull-secrets", nil, "`names` of Secrets, in each agent's namespace, to pull that image with")
+	f.StringVar(&o.AgentMonitoring, "agent-monitoring", "", "`peers`, as in a NetworkPolicy, that may read the metrics of agents: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]; nobody if absent")
 	f.StringToStringVar(&o.ModelGateways, "model-gateways", nil, "`URLs` at which the models of a provider are reached, for ModelConfigs that name none: Anthropic=URL,OpenAI=URL")
 	f.StringVar(&o.PricesFile, "prices", "", "`file` of YAML with the prices of models, by which agents count cost")
 }
@@ -100,6 +103,14 @@ func (o Options) prices() (string, error) {
 		return "", fmt.Errorf("--prices %s: %w", o.PricesFile, err)
 	}
 	return string(text), nil
+}
+
+func (o Options) monitoring() ([]networkingv1.NetworkPolicyPeer, error) {
+	var peers []networkingv1.NetworkPolicyPeer
+	if err := yaml.UnmarshalStrict([]byte(o.AgentMonitoring), &peers); err != nil {
+		return nil, fmt.Errorf("--agent-monitoring: write a list of peers as in a NetworkPolicy: %w", err)
+	}
+	return peers, nil
 }
 
 func (o Options) check() error {

@@ -8,6 +8,7 @@ import (
 	"github.com/toolcrib/toolcrib/controller/identity"
 	"github.com/toolcrib/toolcrib/controller/modelconfig"
 	"github.com/toolcrib/toolcrib/controller/remotemcpserver"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -15,9 +16,10 @@ import (
 
 // shared is what the kinds have in common.
 type shared struct {
-	options  Options
-	prices   string // YAML
-	identity *identity.Identity
+	options    Options
+	prices     string // YAML
+	monitoring []networkingv1.NetworkPolicyPeer
+	identity   *identity.Identity
 }
 
 // kind is a kind of object that is reconciled.
@@ -40,7 +42,7 @@ var kinds = []kind{
 func (s shared) agents() agent.Options {
 	return agent.Options{
 		Image: s.options.AgentImage, PullPolicy: s.options.AgentImagePullPolicy, PullSecrets: s.options.AgentImagePullSecrets,
-		Prices: s.prices, Gateways: s.options.ModelGateways, Namespaces: s.options.WatchNamespaces, Identity: s.identity, Clock: clock.RealClock{},
+		Prices: s.prices, Monitoring: s.monitoring, Gateways: s.options.ModelGateways, Namespaces: s.options.WatchNamespaces, Identity: s.identity, Clock: clock.RealClock{},
 	}
 }
 

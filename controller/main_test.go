@@ -60,6 +60,7 @@ func begin() (end func() error, err error) {
 		ended <- controller.Run(running, controller.Options{
 			Config: account, MetricsAddress: "0", ProbesAddress: "0", AlertsAddress: alertsAddress, ApprovalRetention: 7 * 24 * time.Hour, LogLevel: "error", Workers: 8,
 			AgentImage: "toolcrib.test/agentcore:1", PricesFile: "testdata/prices.yaml",
+			AgentMonitoring: "[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]",
 		})
 	}()
 	return func() error { stop(); return <-ended }, nil

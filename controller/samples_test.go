@@ -55,7 +55,7 @@ func TestTheSamplesRunAsTheyStand(t *testing.T) {
 	require.NoError(t, admin.Get(limit(t), key, &d))
 	pod := d.Spec.Template.Spec
 	require.Equal(t, []string{"serve", "-f", "/etc/toolcrib/agent", "--agent", "kagent/k8s-troubleshooter", "--mounts", "/var/run/toolcrib",
-		"--listen", ":8080", "--runs", "cluster", "--auth", "kubernetes", "--audience", "k8s-troubleshooter.kagent.svc"}, pod.Containers[0].Args)
+		"--listen", ":8080", "--metrics", ":9090", "--runs", "cluster", "--auth", "kubernetes", "--audience", "k8s-troubleshooter.kagent.svc"}, pod.Containers[0].Args)
 	require.Equal(t, "toolcrib.test/agentcore:1", pod.Containers[0].Image)
 	require.Equal(t, "secrets/anthropic-api-key/api-key", pod.Volumes[1].Projected.Sources[0].Secret.Items[0].Path)
 	require.Equal(t, agent.Status.Revision, d.Spec.Template.Annotations["toolcrib.dev/revision"])
@@ -64,6 +64,14 @@ func TestTheSamplesRunAsTheyStand(t *testing.T) {
 	require.NoError(t, admin.Get(limit(t), key, &policy))
 	require.Contains(t, fmt.Sprint(policy.Spec.Egress), "127.0.0.1/32")
 	require.Equal(t, int32(8080), policy.Spec.Ingress[0].Ports[0].Port.IntVal)
+	require.Empty(t, policy.Spec.Ingress[0].From)
+	require.Equal(t, int32(9090), policy.Spec.Ingress[1].Ports[0].Port.IntVal)
+	require.Equal(t, "monitoring", policy.Spec.Ingress[1].From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+	var service corev1.Service
+	require.NoError(t, admin.Get(limit(t), key, &service))
+	require.Equal(t, "metrics", service.Spec.Ports[1].Name)
+	require.Equal(t, int32(9090), service.Spec.Ports[1].Port)
+	require.Equal(t, "metrics", pod.Containers[0].Ports[1].Name)
 	for _, o := range []client.Object{&corev1.Service{}, &corev1.ServiceAccount{}, &rbacv1.RoleBinding{}} {
 		require.NoError(t, admin.Get(limit(t), key, o))
 		require.True(t, metav1.IsControlledBy(o, agent))

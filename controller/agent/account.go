@@ -81,9 +81,10 @@ func (r *Reconciler) expose(ctx context.Context, w *work) error {
 		ObjectMeta: metav1.ObjectMeta{Name: w.Name},
 		Spec: corev1.ServiceSpec{
 			Selector: map[string]string{labels.Agent: w.Name, labels.ManagedBy: labels.Us},
-			Ports: []corev1.ServicePort{{
-				Name: "http", Port: port, TargetPort: intstr.FromString("http"), Protocol: corev1.ProtocolTCP,
-			}},
+			Ports: []corev1.ServicePort{
+				{Name: "http", Port: port, TargetPort: intstr.FromString("http"), Protocol: corev1.ProtocolTCP},
+				{Name: "metrics", Port: metricsPort, TargetPort: intstr.FromString("metrics"), Protocol: corev1.ProtocolTCP},
+			},
 		},
 	}
 	if err := r.own(w, service); err != nil {

@@ -70,8 +70,8 @@ func origin(text string) string {
 	return scheme + "://" + net.JoinHostPort(host, number)
 }
 
-// confine holds the agent's pods to what they need: questions at their port,
-// and out to names, the API server, the model, the tool servers and agents of
+// confine holds the agent's pods to what they need: questions and scrapes at
+// their ports, and out to names, the API server, the model, the tool servers and agents of
 // every revision that has pods.
 func (r *Reconciler) confine(ctx context.Context, w *work) error {
 	urls, err := r.reached(ctx, w)
@@ -95,7 +95,7 @@ func (r *Reconciler) confine(ctx context.Context, w *work) error {
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{labels.Agent: w.Name, labels.ManagedBy: labels.Us}},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
-			Ingress:     []networkingv1.NetworkPolicyIngressRule{{Ports: ports(corev1.ProtocolTCP, port)}},
+			Ingress:     r.wayIn(),
 			Egress:      egress,
 		},
 	}
@@ -103,6 +103,16 @@ func (r *Reconciler) confine(ctx context.Context, w *work) error {
 		return err
 	}
 	return w.apply.Apply(ctx, policy)
+}
+
+// wayIn is for everybody who asks, as the agent knows who may, and for whoever
+// may read metrics, which it does not.
+func (r *Reconciler) wayIn() []networkingv1.NetworkPolicyIngressRule {
+	in := []networkingv1.NetworkPolicyIngressRule{{Ports: ports(corev1.ProtocolTCP, port)}}
+	if len(r.options.Monitoring) > 0 {
+		in = append(in, networkingv1.NetworkPolicyIngressRule{Ports: ports(corev1.ProtocolTCP, metricsPort), From: r.options.Monitoring})
+	}
+	return in
 }
 
 // reached are the URLs that the revisions with pods must reach.

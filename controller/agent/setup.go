@@ -45,9 +45,10 @@ type Options struct {
 	Image       string
 	PullPolicy  string
 	PullSecrets []string
-	Prices      string            // YAML; none if empty
-	Gateways    map[string]string // URLs by the provider that is reached there
-	Namespaces  []string          // that are watched; all if empty
+	Prices      string                           // YAML; none if empty
+	Gateways    map[string]string                // URLs by the provider that is reached there
+	Namespaces  []string                         // that are watched; all if empty
+	Monitoring  []networkingv1.NetworkPolicyPeer // that may read agents' metrics; nobody if empty
 	Identity    *identity.Identity
 	Clock       clock.PassiveClock
 }

@@ -16,6 +16,7 @@ import (
 // Where things are in an agent's pod.
 const (
 	port              = 8080
+	metricsPort       = 9090
 	containerName     = "agent"
 	configurationPath = "/etc/toolcrib/agent"
 	mountsPath        = "/var/run/toolcrib"
@@ -85,11 +86,14 @@ func (r *Reconciler) container(w *work) corev1.Container {
 		ImagePullPolicy: corev1.PullPolicy(pull),
 		Args: []string{
 			"serve", "-f", configurationPath, "--agent", w.Namespace + "/" + w.Name, "--mounts", mountsPath, "--listen", fmt.Sprintf(":%d", port),
-			"--runs", "cluster", "--auth", "kubernetes", "--audience", w.Name + "." + w.Namespace + ".svc",
+			"--metrics", fmt.Sprintf(":%d", metricsPort), "--runs", "cluster", "--auth", "kubernetes", "--audience", w.Name + "." + w.Namespace + ".svc",
 		},
-		Env:             s.env,
-		EnvFrom:         s.envFrom,
-		Ports:           []corev1.ContainerPort{{Name: "http", ContainerPort: port, Protocol: corev1.ProtocolTCP}},
+		Env:     s.env,
+		EnvFrom: s.envFrom,
+		Ports: []corev1.ContainerPort{
+			{Name: "http", ContainerPort: port, Protocol: corev1.ProtocolTCP},
+			{Name: "metrics", ContainerPort: metricsPort, Protocol: corev1.ProtocolTCP},
+		},
 		ReadinessProbe:  probe("/readyz", 2, 3),
 		LivenessProbe:   probe("/healthz", 10, 6),
 		Resources:       resources(s.resources),
