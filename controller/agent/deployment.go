@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 	"github.com/toolcrib/toolcrib/controller/labels"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -87,19 +88,25 @@ func (r *Reconciler) roll(ctx context.Context, w *work) error {
 // wentBack is the revision that somebody went back to, with kubectl rollout
 // undo, since the Agent was last changed. It must still be there.
 func (r *Reconciler) wentBack(ctx context.Context, w *work, live *appsv1.Deployment) (string, error) {
-	if live.Spec.Template.Annotations[labels.Revision] == w.revision || !w.mayBeBack() {
+	if live.Spec.Template.Annotations[labels.Revision] == w.revision || !w.mayBeBack(w.Status) {
 		return "", nil
 	}
 	// The cache may be behind: what it has may be from before our own rollout.
-	err := r.fresh.Get(ctx, client.ObjectKeyFromObject(live), live)
-	if err != nil {
+	if err := r.fresh.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
 		return "", fmt.Errorf("read the Deployment again: %w", err)
+	}
+	var now kagent.Agent
+	if err := r.fresh.Get(ctx, client.ObjectKeyFromObject(&w.Agent), &now); err != nil {
+		return "", fmt.Errorf("read the Agent again: %w", err)
+	}
+	if !w.mayBeBack(now.Status) {
+		return "", nil
 	}
 	was := live.Spec.Template.Annotations[labels.Revision]
 	if was == "" || was == w.revision {
 		return "", nil
 	}
-	_, err = r.configuration(ctx, client.ObjectKey{Namespace: w.Namespace, Name: configurationName(w.Name, was)})
+	_, err := r.configuration(ctx, client.ObjectKey{Namespace: w.Namespace, Name: configurationName(w.Name, was)})
 	if apierrors.IsNotFound(err) {
 		return "", nil // nothing that could serve: forward
 	}
@@ -109,12 +116,12 @@ func (r *Reconciler) wentBack(ctx context.Context, w *work, live *appsv1.Deploym
 // mayBeBack says whether a template that is not that of the spec is somebody's
 // choice: the spec's was rolled out before, or that is how it was already and
 // the spec is still the same.
-func (w *work) mayBeBack() bool {
-	c := meta.FindStatusCondition(w.Status.Conditions, RolledBack)
+func (w *work) mayBeBack(s kagent.AgentStatus) bool {
+	c := meta.FindStatusCondition(s.Conditions, RolledBack)
 	if c != nil && c.Status == metav1.ConditionTrue {
 		return c.ObservedGeneration == w.Generation
 	}
-	return w.Status.TargetRevision == w.revision
+	return s.TargetRevision == w.revision
 }
 
 // listReplicaSets notes the Deployment's ReplicaSets, newest first.

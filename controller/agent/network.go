@@ -184,6 +184,9 @@ func (r *Reconciler) wayOut(ctx context.Context, namespace, text string) (networ
 		return networkingv1.NetworkPolicyEgressRule{To: peers, Ports: ports(corev1.ProtocolTCP, number)}, nil
 	}
 	name, in, sure := serviceOf(u.Hostname(), namespace)
+	if name == "" {
+		return networkingv1.NetworkPolicyEgressRule{To: anywhere(), Ports: ports(corev1.ProtocolTCP, number)}, nil
+	}
 	var service corev1.Service
 	err = r.Get(ctx, client.ObjectKey{Namespace: in, Name: name}, &service)
 	switch {
@@ -198,8 +201,8 @@ func (r *Reconciler) wayOut(ctx context.Context, namespace, text string) (networ
 	}
 }
 
-// serviceOf is the Service that a host name may mean, and whether it can mean
-// nothing else.
+// serviceOf is the Service that a host name may mean, none for one that can only
+// be outside, and whether it can mean nothing else.
 func serviceOf(host, namespace string) (name, in string, sure bool) {
 	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
 	switch {
@@ -207,8 +210,10 @@ func serviceOf(host, namespace string) (name, in string, sure bool) {
 		return parts[0], namespace, false
 	case len(parts) >= 3 && parts[2] == "svc":
 		return parts[0], parts[1], true
-	default:
+	case len(parts) == 2:
 		return parts[0], parts[1], false
+	default:
+		return "", "", false
 	}
 }
 

@@ -154,6 +154,10 @@ func bytesOf(files map[string]string) int {
 
 func keys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
+// leadOut are the variables by which a pod is told of a proxy or a collector of
+// traces.
+var leadOut = []string{"HTTP_PROXY", "HTTPS_PROXY", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
+
 // destinations are the URLs that the agent must reach.
 func destinations(w *work) []string {
 	var out []string
@@ -165,6 +169,11 @@ func destinations(w *work) []string {
 	}
 	for _, a := range w.references.agents {
 		out = append(out, fmt.Sprintf("http://%s.%s.svc:%d", a.Name, a.Namespace, port))
+	}
+	for _, e := range w.settings.env {
+		if slices.Contains(leadOut, strings.ToUpper(e.Name)) {
+			out = append(out, e.Value)
+		}
 	}
 	for i, url := range out {
 		out[i] = origin(url)
