@@ -161,9 +161,40 @@ func TestAFullRecordIsEndedByTheNextProcess(t *testing.T) {
 	}
 	for log.Append(t.Context(), record.Event{Type: v1alpha1.EventFolded}) == nil {
 	}
+	for log.Append(t.Context(), record.Event{Type: v1alpha1.EventResult, Text: strings.Repeat("x", 900)}) == nil {
+	}
+	for log.Append(t.Context(), record.Event{Type: v1alpha1.EventResult}) == nil {
+	}
 	r := runner(failing(nil), &shelf{})
 	s, err := r.Run(t.Context(), run.Question{Run: "r"}, log, run.Observer{})
 	require.NoError(t, err)
 	require.Equal(t, v1alpha1.RunStopped, s.Phase)
 	require.Equal(t, "the record of the run is full (1024 KiB)", s.Reason)
+}
+
+// tight is a record that has room for the end alone.
+type tight struct{ record.Memory }
+
+func (l *tight) Append(ctx context.Context, events ...record.Event) error {
+	for _, e := range events {
+		if e.Type == v1alpha1.EventAnswered || record.Size(e) > 8<<10 {
+			return record.ErrFull
+		}
+	}
+	return l.Memory.Append(ctx, events...)
+}
+
+// TestAnAnswerThatFindsNoRoom holds that a run ends whose record has no room for
+// the words that were said last.
+func TestAnAnswerThatFindsNoRoom(t *testing.T) {
+	answer := strings.Repeat("Because. ", 10_000)
+	r := runner(thinker(func(_ context.Context, _ model.Request, say func(string)) (model.Reply, error) {
+		say(answer)
+		return says(answer), nil
+	}), &shelf{})
+	s, err := r.Run(t.Context(), run.Question{Run: "r", Text: "Why?"}, &tight{}, run.Observer{})
+	require.NoError(t, err)
+	require.Equal(t, v1alpha1.RunStopped, s.Phase)
+	require.Equal(t, "the record of the run is full (1024 KiB)", s.Reason)
+	require.Contains(t, s.Answer(), "Because. Because.")
 }

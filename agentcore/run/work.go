@@ -110,7 +110,12 @@ func (w *work) end(ctx context.Context, end *ending) error {
 	if end.phase != v1alpha1.RunCompleted && e.Text == "" && w.state.Answer() == "" {
 		e.Text = "There is no answer: " + e.Reason + "."
 	}
-	return w.append(ctx, e)
+	err := w.append(ctx, e)
+	if errors.Is(err, record.ErrFull) {
+		e.Text = bound(e.Text, 200) // that it is over counts more
+		err = w.append(ctx, e)
+	}
+	return err
 }
 
 // finished is the end of a run whose model has said its last word, nil if it
