@@ -98,7 +98,7 @@ func untilOver(t *testing.T, admin dynamic.Interface, all []*victim) {
 	dice := rand.New(rand.NewPCG(*seed, 0))
 	over, steps := map[string]bool{}, 0
 	next := func() int { return steps + 40 + dice.IntN(120) }
-	kill := next()
+	kill, left := next(), []int{}
 	follow(t, admin, runsOf, func(e watch.Event) bool {
 		r := as[v1alpha1.AgentRun](t, e.Object)
 		requireOneRecord(t, r)
@@ -106,8 +106,11 @@ func untilOver(t *testing.T, admin dynamic.Interface, all []*victim) {
 			delete(over, r.Name)
 		}
 		if steps++; steps >= kill {
-			all[dice.IntN(len(all))].kill(t)
-			kill = next()
+			if len(left) == 0 { // each has its turn, in an order that nobody knows
+				left = dice.Perm(len(all))
+			}
+			all[left[0]].kill(t)
+			left, kill = left[1:], next()
 		}
 		return len(over) == runs
 	})
@@ -188,8 +191,9 @@ func as[T any](t *testing.T, o runtime.Object) (out T) {
 	return out
 }
 
-// writesOf counts the writes to each item: as the API server saw them, which is
-// what the items show.
+// writesOf counts the writes to each item by the traces they left. The API server
+// records no more of them as done; one that is cut off by a kill may be done and
+// recorded as broken off.
 func writesOf(t *testing.T, admin dynamic.Interface, mark testbed.AuditMark) map[string]int {
 	t.Helper()
 	events, err := cluster.Audit(mark)
@@ -206,8 +210,9 @@ func writesOf(t *testing.T, admin dynamic.Interface, mark testbed.AuditMark) map
 		containers, _, err := unstructured.NestedSlice(item.Object, "template", "spec", "containers")
 		require.NoError(t, err)
 		left := strings.Count(fmt.Sprint(containers), "marked")
-		require.Equal(t, out[item.GetName()], left, item.GetName())
+		require.LessOrEqual(t, out[item.GetName()], left, item.GetName())
 		require.LessOrEqual(t, left, 1, "%s was written twice", item.GetName())
+		out[item.GetName()] = left
 	}
 	return out
 }
