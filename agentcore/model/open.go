@@ -129,7 +129,7 @@ func (c *client) readKey() (string, *Error) {
 	case err != nil:
 		return "", &Error{Kind: Unauthorized, Text: "no key: " + err.Error()}
 	case key == "" && c.needsKey:
-		return "", &Error{Kind: Unauthorized, Text: "no key: put one into a Secret and name it in apiKeySecret and apiKeySecretKey of the ModelConfig"}
+		return "", &Error{Kind: Unauthorized, Text: "no key: put one into a Secret and name it in apiKeySecret and apiKeySecretKey of the ModelConfig; on your own machine the environment may hold it, such as in ANTHROPIC_API_KEY or OPENAI_API_KEY"}
 	case strings.ContainsAny(key, "\r\n\x00"):
 		return "", &Error{Kind: Unauthorized, Text: "the key has more than one line: the Secret must hold the key alone"}
 	}

@@ -36,6 +36,11 @@ func (w *work) call(ctx context.Context, open []*Call) error {
 	if err := w.returned(ctx, open); err != nil {
 		return err
 	}
+	if w.spent == nil { // a process that goes on with a run has not heard yet
+		if err := w.hearSpent(ctx); err != nil {
+			return err
+		}
+	}
 	next := w.next(open)
 	if p := next[0]; p.solo() {
 		return w.alone(ctx, p)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/model"
+	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/run"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -168,4 +169,21 @@ func TestARunThatDoesTheSameInVainEnds(t *testing.T) {
 	require.Equal(t, "It does not change.", s.Answer())
 	require.Equal(t, 3, told)
 	require.Equal(t, 12, s.ToolCalls)
+}
+
+// TestTheDaysCallsAfterARestart holds that calls that were asked for before a
+// restart count like others.
+func TestTheDaysCallsAfterARestart(t *testing.T) {
+	log := memory()
+	require.NoError(t, log.Append(t.Context(),
+		record.Event{Type: v1alpha1.EventAsked, Text: "Why?", Seed: "seed"},
+		record.Event{Type: v1alpha1.EventAnswered, Turn: 1, Calls: []v1alpha1.ToolCall{{ID: "a", Tool: "get", Arguments: "{}"}, {ID: "b", Tool: "get", Arguments: "{}"}, {ID: "c", Tool: "get", Arguments: "{}"}}}))
+	tools := &shelf{tools: []toolbox.Tool{reads("get")}}
+	r := runner(hear(func(model.Request) model.Reply { return says("That is all.") }), tools)
+	r.Agent.Limits.ToolCallsPerDay = 5
+	r.Spent = func(context.Context) (run.Spent, error) { return run.Spent{ToolCalls: 4}, nil }
+	s, err := r.Run(t.Context(), run.Question{Run: "r"}, log, run.Observer{})
+	require.NoError(t, err)
+	require.Equal(t, v1alpha1.RunStopped, s.Phase)
+	require.Len(t, tools.calls(), 1)
 }
