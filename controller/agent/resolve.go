@@ -184,8 +184,13 @@ func (s *resolver) policies(ctx context.Context) {
 	}
 }
 
-// there says what of a kind there is in the namespace that is like name.
+// there says what of a kind there is in the namespace that is like name. Of
+// another namespace it says nothing: whoever writes an Agent need not be let see
+// what is there.
 func (s *resolver) there(ctx context.Context, name string, list client.ObjectList, namespace string) string {
+	if namespace != s.w.Namespace {
+		return "ask whoever looks after that namespace what there is"
+	}
 	if err := s.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		s.fail(fmt.Errorf("list what is like %q: %w", name, err))
 		return ""
