@@ -102,6 +102,8 @@ func theAgentsPod(t *testing.T) {
 	require.Equal(t, "true", kubectl(t, append(pod, "jsonpath={.items[*].spec.securityContext.runAsNonRoot}")...))
 	require.Equal(t, "true", kubectl(t, append(pod, "jsonpath={.items[*].spec.containers[*].securityContext.readOnlyRootFilesystem}")...))
 	require.Equal(t, `["ALL"]`, kubectl(t, append(pod, "jsonpath={.items[*].spec.containers[*].securityContext.capabilities.drop}")...))
+	metrics := kubectl(t, "get", "--raw", "/api/v1/namespaces/kagent/services/"+agent+":metrics/proxy/metrics")
+	require.Contains(t, metrics, "# TYPE agent_runs_elsewhere gauge")
 }
 
 // aToolIsGrantedByWhoeverOwnsIt takes the line that grants it from the Agent.
