@@ -176,18 +176,24 @@ func undoBringsThePromptBack(t *testing.T, thinks scripted) {
 	revision := func() string {
 		return kubectl(t, "get", "-n", "kagent", "deployment/"+agent, "-o", `jsonpath={.spec.template.metadata.annotations.toolcrib\.dev/revision}`)
 	}
+	rolled := func() { // pods that are told to end may still take up a run
+		kubectl(t, "rollout", "status", "-n", "kagent", "deployment/"+agent, "--timeout=2m")
+		require.NoError(t, proc.Until(limit(t), "the earlier pods to be gone", 100*time.Millisecond, func(context.Context) (bool, error) {
+			return len(strings.Fields(kubectl(t, "get", "pods", "-n", "kagent", "-l", "toolcrib.dev/agent="+agent, "-o", "name"))) == 1, nil
+		}))
+	}
 	first := revision()
 	require.Contains(t, ask(t, "who-1", "Who are you?").Status.Answer, "あなたはKubernetesの障害調査専門エージェントです。")
 
 	kubectl(t, "patch", "agent", agent, "-n", "kagent", "--type=merge", "-p", `{"spec":{"declarative":{"systemMessage":"You know nothing about Kubernetes."}}}`)
 	require.NoError(t, proc.Until(limit(t), "another revision", 100*time.Millisecond, func(context.Context) (bool, error) { return revision() != first, nil }))
-	kubectl(t, "rollout", "status", "-n", "kagent", "deployment/"+agent, "--timeout=2m")
+	rolled()
 	second := ask(t, "who-2", "Who are you?").Status
 	require.Contains(t, second.Answer, "You know nothing about Kubernetes.")
 	require.NotEqual(t, first, second.Revision)
 
 	kubectl(t, "rollout", "undo", "-n", "kagent", "deployment/"+agent)
-	kubectl(t, "rollout", "status", "-n", "kagent", "deployment/"+agent, "--timeout=2m")
+	rolled()
 	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=RolledBack", "--timeout=1m")
 	third := ask(t, "who-3", "Who are you?").Status
 	require.Contains(t, third.Answer, "あなたはKubernetesの障害調査専門エージェントです。")
