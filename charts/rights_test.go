@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -111,7 +112,7 @@ func TestTheReadServerMayNotWrite(t *testing.T) {
 			require.Eventually(t, func() bool {
 				rights = rightsOf(t, "system:serviceaccount:"+installedIn+":"+name)
 				return grant(rights, "create", "tokenreviews") && (server == "prometheus" || grant(rights, "list", "pods"))
-			}, soon, soon/100)
+			}, soon, 100*time.Millisecond)
 			for _, rule := range rights {
 				for _, verb := range rule.Verbs {
 					switch {

@@ -163,7 +163,7 @@ func TestATaskIsCancelled(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, err := c.GetTask(t.Context(), &wire.GetTaskRequest{ID: task.ID})
 		return err == nil && found.Status.State == wire.TaskStateWorking
-	}, time.Minute, 10*time.Millisecond)
+	}, 5*time.Minute, 10*time.Millisecond)
 	cancelled, err := c.CancelTask(t.Context(), &wire.CancelTaskRequest{ID: task.ID})
 	require.NoError(t, err)
 	require.Equal(t, wire.TaskStateCanceled, cancelled.Status.State)

@@ -103,7 +103,7 @@ func sre(namespace string) declared.Agent {
 				A2AConfig: &kagent.A2AConfig{Skills: []kagent.AgentSkill{{ID: "why", Name: "Why", Description: "Says why.", Tags: []string{"sre"}, Examples: []string{"Why?"}}}},
 			}},
 		},
-		Limits: declared.Limits{Access: v1alpha1.AccessApprove, Turns: 3, Duration: time.Minute},
+		Limits: declared.Limits{Access: v1alpha1.AccessApprove, Turns: 3, Duration: 10 * time.Minute},
 	}
 }
 

@@ -59,7 +59,7 @@ func TestAnApprovalInARealCluster(t *testing.T) {
 	require.NoError(t, err)
 	approvals, err := locks.Open(mcpkit.LocksConfig{Kubeconfig: agent, Namespace: "kagent"})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return approvals.CheckApprovals(ctx) == nil }, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return approvals.CheckApprovals(ctx) == nil }, 5*time.Minute, 100*time.Millisecond)
 
 	tools := &shelf{tools: []toolbox.Tool{writes("Shop__restartPod")}}
 	r := runner(script(says("Trust me.", calls("a", "Shop__restartPod", `{"name":"web"}`)), says("Done.")), tools)

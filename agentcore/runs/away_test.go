@@ -130,7 +130,7 @@ func TestAnAPIServerThatIsAway(t *testing.T) {
 	require.Eventually(t, func() bool {
 		r, err := near.Get(t.Context(), asked.Name)
 		return err == nil && len(r.Status.Events) == 3
-	}, time.Minute, 50*time.Millisecond, "the request arrives")
+	}, 5*time.Minute, 50*time.Millisecond, "the request arrives")
 	wire.set(true, true)
 	wire.set(false, false)
 	require.NoError(t, <-appended)

@@ -52,7 +52,7 @@ func room(t *testing.T) (declared.Agent, string) {
 	require.NoError(t, err)
 	a := declared.Agent{
 		Agent:    kagent.Agent{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "sre"}},
-		Limits:   declared.Limits{Access: v1alpha1.AccessApprove, Turns: 10, Duration: time.Minute},
+		Limits:   declared.Limits{Access: v1alpha1.AccessApprove, Turns: 10, Duration: 10 * time.Minute},
 		Prices:   declared.Prices{Known: true, Input: 1, Output: 10},
 		Revision: "0123456789",
 	}
@@ -75,7 +75,7 @@ func stores(t *testing.T) map[string]func(t *testing.T) (declared.Agent, runs.St
 		},
 		"directory": func(t *testing.T) (declared.Agent, runs.Store) {
 			a := declared.Agent{Agent: kagent.Agent{ObjectMeta: metav1.ObjectMeta{Namespace: "home", Name: "sre"}}, Prices: declared.Prices{Known: true, Input: 1, Output: 10}}
-			a.Limits = declared.Limits{Access: v1alpha1.AccessApprove, Turns: 10, Duration: time.Minute}
+			a.Limits = declared.Limits{Access: v1alpha1.AccessApprove, Turns: 10, Duration: 10 * time.Minute}
 			d, err := runs.OpenDirectory(a, filepath.Join(t.TempDir(), "runs"))
 			require.NoError(t, err)
 			return a, d
@@ -156,7 +156,7 @@ func ask(t *testing.T, s runs.Store, prompt string) v1alpha1.AgentRun {
 // until follows a run until it is as wanted.
 func until(t *testing.T, s runs.Store, name string, as func(v1alpha1.AgentRun) bool) v1alpha1.AgentRun {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var last v1alpha1.AgentRun
 	for r, err := range s.Follow(ctx, name) {

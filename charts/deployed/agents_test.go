@@ -122,7 +122,7 @@ func aToolIsGrantedByWhoeverOwnsIt(t *testing.T) {
 	require.NotEmpty(t, command, lacks)
 	asPerson(t, cluster.Kubeconfig, "", command)
 	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=ToolsGranted", "--timeout=3m") // looked at every half minute
-	require.Eventually(t, func() bool { return !asAgent.Call("k8s_get_events", events).IsError }, time.Minute, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return !asAgent.Call("k8s_get_events", events).IsError }, 5*time.Minute, 200*time.Millisecond)
 }
 
 // asPerson runs a line of a shell as whoever the kubeconfig is for.

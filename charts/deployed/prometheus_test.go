@@ -32,5 +32,5 @@ func TestPrometheus(t *testing.T) {
 	require.ElementsMatch(t, granted(t, "prometheus/files/write.yaml").Tools, tools(t, write))
 	require.Eventually(t, func() bool { // a moment after the pod is ready the Service leads to it
 		return strings.Contains(s.Call("prometheus_query", map[string]any{"query": "vector(42) + 0.5"}).Text, "42.5")
-	}, time.Minute, 200*time.Millisecond)
+	}, 5*time.Minute, 200*time.Millisecond)
 }

@@ -134,7 +134,7 @@ func recorded(t *testing.T, dir, text string) string {
 		content, err := os.ReadFile(files[0])
 		name = strings.TrimSuffix(filepath.Base(files[0]), ".events")
 		return err == nil && strings.Contains(string(content), text)
-	}, 2*time.Minute, 20*time.Millisecond)
+	}, 5*time.Minute, 20*time.Millisecond)
 	return name
 }
 
@@ -207,7 +207,7 @@ func TestAServerThatIsKilled(t *testing.T) {
 		return string(text)
 	}
 	until := func(field, want string) {
-		require.Eventually(t, func() bool { return get(field) == want }, 2*time.Minute, 100*time.Millisecond, "%s never became %s: %s", field, want, out)
+		require.Eventually(t, func() bool { return get(field) == want }, 5*time.Minute, 100*time.Millisecond, "%s never became %s: %s", field, want, out)
 	}
 	require.NoError(t, cluster.Apply(ctx, []byte("apiVersion: toolcrib.dev/v1alpha1\nkind: AgentRun\nmetadata: {name: disk, namespace: home}\nspec: {agent: helper, prompt: \"What about the disk?\"}\n")))
 	until(".status.events[*].type", "asked answered call result")

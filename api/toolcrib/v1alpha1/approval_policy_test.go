@@ -285,9 +285,9 @@ func TestThePolicyNeedsNoRuleOfTheCRD(t *testing.T) {
 			return err != nil && strings.Contains(err.Error(), by) && strings.Contains(err.Error(), "the spec of an approval never changes")
 		}
 	}
-	require.Eventually(t, refused("is invalid: spec"), 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, refused("is invalid: spec"), 5*time.Minute, 100*time.Millisecond)
 	admin.does(t, "patch", "crd", "approvals.toolcrib.dev", "--type=json", "-p", `[{"op": "remove", "path": "`+rules+`"}]`)
-	require.Eventually(t, refused("ValidatingAdmissionPolicy"), 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, refused("ValidatingAdmissionPolicy"), 5*time.Minute, 100*time.Millisecond)
 	admin.does(t, "apply", "-f", manifests+"/toolcrib.dev_approvals.yaml")
-	require.Eventually(t, refused("is invalid: spec"), 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, refused("is invalid: spec"), 5*time.Minute, 100*time.Millisecond)
 }

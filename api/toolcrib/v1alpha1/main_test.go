@@ -96,7 +96,7 @@ func helm(ctx context.Context, args ...string) (string, error) {
 // locked returns once the API server holds requests to the policy, which takes
 // it a moment.
 func locked(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	tooLong := approval("probe")
 	tooLong.Spec.ExpiresAt = in(25 * time.Hour)
