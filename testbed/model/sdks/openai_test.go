@@ -18,7 +18,7 @@ func openaiClients(server *model.Server, key string) map[string]openai.Client {
 	return map[string]openai.Client{
 		"openai":           openai.NewClient(option.WithBaseURL(server.URL+"/v1/"), option.WithAPIKey(key), bare),
 		"gemini":           openai.NewClient(option.WithBaseURL(server.URL+"/v1beta/openai/"), option.WithAPIKey(key), bare),
-		"azure deployment": openai.NewClient(azure.WithEndpoint(server.URL, "2026-06-01"), azure.WithAPIKey(key), azure.WithUnsafeAllowHTTP(), bare),
+		"azure deployment": openai.NewClient(azure.WithEndpoint(server.URL, "2026-06-01"), azure.WithAPIKey(key), bare),
 		"azure v1":         openai.NewClient(option.WithBaseURL(server.URL+"/openai/v1/"), option.WithHeader("api-key", key), option.WithHeaderDel("Authorization"), bare),
 	}
 }
