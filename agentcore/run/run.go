@@ -132,6 +132,9 @@ func (w *work) begin(ctx context.Context) error {
 	case w.state.Question == "" && w.question.Text == "":
 		return errors.New("a run needs a question")
 	case w.state.Question == "":
+		if err := w.settle(ctx); err != nil {
+			return err
+		}
 		return w.append(ctx, w.asked()...)
 	case w.state.resumes >= mostResumes:
 		return &ending{v1alpha1.RunFailed, fmt.Sprintf("the process that works on the run has ended %d times at this point", w.state.resumes)}

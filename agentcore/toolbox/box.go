@@ -93,16 +93,22 @@ func (b *Box) Close() {
 
 // List are the tools on offer, in an order that stays, and what is wrong with
 // the others, a line each. The first list waits a moment for servers that are
-// slow to answer.
+// slow to answer. Servers that did not list all that the Agent names are asked
+// anew, as what they lacked may have been granted since.
 func (b *Box) List(ctx context.Context) (tools []Tool, problems []string) {
 	patience, cancel := context.WithDeadline(ctx, b.opened.Add(b.options.Patience))
 	defer cancel()
+	var asked sync.WaitGroup
 	for _, s := range b.servers {
 		select {
 		case <-s.tried:
 		case <-patience.Done():
 		}
+		if s.lacks() && s.stale() {
+			asked.Go(func() { s.lookAgain(ctx) })
+		}
 	}
+	asked.Wait()
 	o := b.offer()
 	for _, t := range o.tools {
 		tools = append(tools, t.Tool)

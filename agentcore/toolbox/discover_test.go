@@ -190,6 +190,19 @@ func TestListsAreReadAgain(t *testing.T) {
 	require.Eventually(t, func() bool { return names(t, b)[0] == "second" }, limit, tick)
 }
 
+// What a server lacked may have been granted since, of which it says nothing.
+func TestWhatWasLackingIsAskedForAnew(t *testing.T) {
+	t.Parallel()
+	var handler swap
+	handler.set(oneTool("other"))
+	b := open(t, agentWith(serverAt(t, "foreign", serveHTTP(t, &handler), func(s *declared.Server) { s.Tools = []string{"wanted"} })), toolbox.Options{Refresh: time.Hour})
+	require.Empty(t, names(t, b))
+	handler.set(oneTool("wanted"))
+	require.Eventually(t, func() bool { return len(names(t, b)) == 1 }, limit, tick)
+	handler.set(oneTool("other"))
+	require.Equal(t, []string{"wanted"}, names(t, b), "what lists all is not asked each time")
+}
+
 func oneTool(name string) http.Handler {
 	f := newForeign()
 	add(f, name, readOnly, name)

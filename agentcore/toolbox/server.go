@@ -45,10 +45,11 @@ type server struct {
 
 	mu         sync.Mutex
 	session    *session
-	found      []Tool   // what it offers of what the Agent names
-	known      bool     // it has listed its tools
-	complaints []string // about what it lists
-	trouble    string   // why it cannot be called now, if so
+	found      []Tool    // what it offers of what the Agent names
+	known      bool      // it has listed its tools
+	complaints []string  // about what it lists
+	listed     time.Time // when it last did
+	trouble    string    // why it cannot be called now, if so
 	waiting    map[string]*pending
 }
 
@@ -163,7 +164,34 @@ func (s *server) learn(tools []*mcp.Tool) {
 	found, complaints := pick(s.Server, s.id, tools)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.found, s.complaints, s.known, s.trouble = found, complaints, true, ""
+	s.found, s.complaints, s.known, s.trouble, s.listed = found, complaints, true, "", time.Now()
+}
+
+// Bounds of looking again at a server that lacked something.
+const (
+	listedFor   = time.Second // that what it listed is not asked for again
+	lookTimeout = 5 * time.Second
+)
+
+// stale says whether what the server listed is some time ago.
+func (s *server) stale() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.listed) >= listedFor
+}
+
+// lookAgain lists the server's tools in the session that there is. What fails is
+// left to keep.
+func (s *server) lookAgain(ctx context.Context) {
+	s.mu.Lock()
+	current := s.session
+	s.mu.Unlock()
+	if current == nil || ctx.Err() != nil {
+		return
+	}
+	if tools, err := current.list(min(s.timeout, lookTimeout)); err == nil {
+		s.learn(tools)
+	}
 }
 
 // connect returns the session with the server, a fresh one if there is none. All
