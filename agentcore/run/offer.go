@@ -49,7 +49,7 @@ func (w *work) list(ctx context.Context) {
 // How long a run that begins waits for servers of which no tool is on offer, and
 // how often it looks.
 const (
-	mostSettling = 3 * time.Second
+	mostSettling = 5 * time.Second
 	settlingPoll = 250 * time.Millisecond
 )
 

@@ -35,7 +35,7 @@ func TestARunWaitsAMomentForServersThatOfferNothing(t *testing.T) {
 	}{
 		"there":          {0, 0, 1},
 		"soon there":     {time.Second, time.Second, 1},
-		"not soon there": {time.Minute, 3 * time.Second, 0},
+		"not soon there": {time.Minute, 5 * time.Second, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
