@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,22 +35,47 @@ type AuditEvent struct {
 	At           time.Time
 }
 
-// AuditMark is a place in the audit log. The zero value is its start.
+// AuditMark is a place between two lines of the audit log. The zero value is
+// its start.
 type AuditMark int64
 
-// AuditMark returns the present end of the audit log.
+// AuditMark returns the present end of the audit log. A request that was being
+// written down at that moment comes after it.
 func (c *Cluster) AuditMark() (AuditMark, error) {
 	if c.external {
 		return 0, fmt.Errorf("read the audit log: %w", errExternal)
 	}
-	info, err := os.Stat(c.auditFile())
+	f, err := os.Open(c.auditFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	return AuditMark(info.Size()), nil
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	end, err := lastLineEnd(f, info.Size())
+	return AuditMark(end), err
+}
+
+// lastLineEnd returns where the last whole line within the first size bytes
+// ends. The API server's write of a line can be seen half done.
+func lastLineEnd(f io.ReaderAt, size int64) (int64, error) {
+	const step = 4096
+	for end := size; end > 0; {
+		chunk := make([]byte, min(step, end))
+		end -= int64(len(chunk))
+		if _, err := f.ReadAt(chunk, end); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(chunk, '\n'); i >= 0 {
+			return end + int64(i) + 1, nil
+		}
+	}
+	return 0, nil
 }
 
 // Audit returns what the API server recorded after the mark. A request that
