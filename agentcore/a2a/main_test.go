@@ -80,6 +80,8 @@ func looks(ctx context.Context, r model.Request, say func(string)) (model.Reply,
 // shelf is one tool.
 type shelf struct{ call func() toolbox.Outcome }
 
+func (s shelf) Settle(context.Context) {}
+
 func (s shelf) List(context.Context) ([]toolbox.Tool, []string) {
 	class := toolbox.Read
 	if s.call != nil {

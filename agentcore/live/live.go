@@ -29,6 +29,9 @@ type Options struct {
 	Ask     toolbox.Ask // puts what tool servers ask to a person; nobody if nil
 	Tracer  trace.Tracer
 	Logger  *slog.Logger
+	// Patience is how long after its start runs wait for tool servers that offer
+	// nothing; [toolbox.DefaultPatience] if 0.
+	Patience time.Duration
 
 	// Inner watches the runs of agents that are asked by this one in the same
 	// process; nobody if nil.
@@ -72,7 +75,7 @@ func Open(d *declared.Directory, a declared.Agent, o Options) (*Agent, error) {
 			return nil, fmt.Errorf("agent %s/%s: %w", a.Namespace, a.Name, err)
 		}
 	}
-	out.Tools = toolbox.Open(a, toolbox.Options{Version: o.Version, Ask: o.Ask, AskHere: out.askHere, Logger: o.Logger})
+	out.Tools = toolbox.Open(a, toolbox.Options{Version: o.Version, Ask: o.Ask, AskHere: out.askHere, Patience: o.Patience, Logger: o.Logger})
 	out.Runner = run.Runner{Agent: a, Model: thinks, Summarizer: folds, Tools: out.Tools, Gate: o.Gate, Tracer: o.Tracer}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
@@ -107,7 +108,7 @@ func (o Options) filled() Options {
 		o.Within = 10 * time.Minute
 	}
 	if o.Wait == nil {
-		o.Wait = wait
+		o.Wait = linger.For
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -85,17 +85,6 @@ func (c *client) rotated(try int, f *Error, key string, wait *time.Duration) boo
 	return true
 }
 
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // hearing hands text on, and tells when what was said is void.
 type hearing struct {
 	say       func(string)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -67,7 +68,7 @@ func (w *work) returned(ctx context.Context, open []*Call) error {
 	}
 	until := time.Now().Add(mostAway)
 	for away() && time.Now().Before(until) {
-		if err := sleep(ctx, pollFirst); err != nil {
+		if err := linger.For(ctx, pollFirst); err != nil {
 			return err
 		}
 		w.list(ctx)

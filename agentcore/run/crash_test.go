@@ -71,6 +71,8 @@ func (w *world) Append(ctx context.Context, events ...record.Event) error {
 	return err
 }
 
+func (w *world) Settle(context.Context) {}
+
 func (w *world) List(context.Context) ([]toolbox.Tool, []string) {
 	approve := writes("delete_pod")
 	approve.RequireApproval = true

@@ -66,6 +66,8 @@ type shelf struct {
 	called []string // tool and arguments
 }
 
+func (s *shelf) Settle(context.Context) {}
+
 func (s *shelf) List(context.Context) ([]toolbox.Tool, []string) { return s.tools, s.problems }
 
 func (s *shelf) Call(ctx context.Context, t toolbox.Tool, c toolbox.Call) (toolbox.Outcome, error) {

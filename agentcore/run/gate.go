@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -109,7 +110,7 @@ func (w *work) gate(ctx context.Context, p planned) (*record.Event, error) {
 				return nil, err
 			}
 		}
-		if err := sleep(ctx, min(poll, time.Until(r.Expires))); err != nil {
+		if err := linger.For(ctx, min(poll, time.Until(r.Expires))); err != nil {
 			return nil, err
 		}
 		poll = min(poll*2, pollMost)
@@ -162,7 +163,7 @@ func (w *work) await(ctx context.Context, p planned, o toolbox.Outcome, lost boo
 			if err := w.noteWait(ctx, p, o); err != nil {
 				return record.Event{}, err
 			}
-			if err := sleep(ctx, min(poll, time.Until(w.decideBy(p, o)))); err != nil {
+			if err := linger.For(ctx, min(poll, time.Until(w.decideBy(p, o)))); err != nil {
 				return record.Event{}, err
 			}
 			poll = min(poll*2, pollMost)
@@ -176,7 +177,7 @@ func (w *work) await(ctx context.Context, p planned, o toolbox.Outcome, lost boo
 			return w.result(p, unsure(p.Call.Tool, "no answer came before the run had to end"), true, outcomeUnsure), nil
 		case next.Unsure && time.Since(p.Waits[0].Since) < w.approvalTimeout():
 			lost, next.Approval = true, nil
-			if err := sleep(ctx, poll); err != nil {
+			if err := linger.For(ctx, poll); err != nil {
 				return record.Event{}, err
 			}
 			poll = min(poll*2, pollMost)
@@ -237,15 +238,4 @@ func because(reason string) string {
 		return ""
 	}
 	return ": " + reason
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

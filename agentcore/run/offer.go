@@ -8,10 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
-	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/model"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -23,7 +21,6 @@ type offer struct {
 	tools    []toolbox.Tool
 	withheld []string // names of tools that access ReadOnly takes away
 	problems []string
-	servers  map[string]bool                 // of which there is a tool, withheld or not, by NAMESPACE/NAME
 	schemas  map[string]*jsonschema.Resolved // by the schema's text, kept from offer to offer
 }
 
@@ -34,9 +31,8 @@ func (w *work) list(ctx context.Context) {
 	if schemas == nil {
 		schemas = map[string]*jsonschema.Resolved{}
 	}
-	o := offer{problems: problems, servers: map[string]bool{}, schemas: schemas}
+	o := offer{problems: problems, schemas: schemas}
 	for _, t := range all {
-		o.servers[t.Server] = true
 		if w.access() == v1alpha1.AccessReadOnly && t.Class != toolbox.Read && !t.Agent {
 			o.withheld = append(o.withheld, t.Name)
 			continue
@@ -44,27 +40,6 @@ func (w *work) list(ctx context.Context) {
 		o.tools = append(o.tools, t)
 	}
 	w.offer = o
-}
-
-// How long a run that begins waits for servers of which no tool is on offer, and
-// how often it looks.
-const (
-	mostSettling = 5 * time.Second
-	settlingPoll = 250 * time.Millisecond
-)
-
-// settle waits a moment for servers of which no tool is on offer: an agent that
-// was just started may be asked before they, or what it was granted, are known.
-func (w *work) settle(ctx context.Context) error {
-	missing := func(s declared.Server) bool { return !w.offer.servers[s.Namespace+"/"+s.RemoteMCPServer.Name] }
-	until := time.Now().Add(mostSettling)
-	for slices.ContainsFunc(w.Agent.Servers, missing) && time.Now().Before(until) {
-		if err := sleep(ctx, settlingPoll); err != nil {
-			return err
-		}
-		w.list(ctx)
-	}
-	return nil
 }
 
 // access is the tighter of what policies allow and what whoever asked does.

@@ -21,6 +21,9 @@ import (
 
 // Tools is what the loop calls tools through.
 type Tools interface {
+	// Settle gives what is not on offer yet a moment to come, before a run
+	// begins.
+	Settle(ctx context.Context)
 	// List are the tools on offer now, in an order that stays, and what is
 	// wrong with the others, a line each.
 	List(ctx context.Context) (tools []toolbox.Tool, problems []string)
@@ -126,15 +129,13 @@ func (r *Runner) Run(ctx context.Context, q Question, log record.Log, o Observer
 
 // begin puts the question on record, or that a new process goes on with it.
 func (w *work) begin(ctx context.Context) error {
+	w.Tools.Settle(ctx)
 	w.list(ctx)
 	defer func() { w.fence = newFence(w.state.Seed) }()
 	switch {
 	case w.state.Question == "" && w.question.Text == "":
 		return errors.New("a run needs a question")
 	case w.state.Question == "":
-		if err := w.settle(ctx); err != nil {
-			return err
-		}
 		return w.append(ctx, w.asked()...)
 	case w.state.resumes >= mostResumes:
 		return &ending{v1alpha1.RunFailed, fmt.Sprintf("the process that works on the run has ended %d times at this point", w.state.resumes)}

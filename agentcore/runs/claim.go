@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/run"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -213,7 +214,7 @@ func (k *claim) write(ctx context.Context, ops []op) error {
 		case final(err):
 			return fmt.Errorf("keep run %s: %w", k.run.Name, err)
 		}
-		if sleep(ctx, jitter(pause)) != nil {
+		if linger.For(ctx, jitter(pause)) != nil {
 			if time.Since(k.proven) >= doubtAfter {
 				k.lost = fmt.Errorf("the cluster did not answer for %s: %w", doubtAfter, record.ErrLost)
 				return k.lost

@@ -111,6 +111,8 @@ type shelf struct {
 	call   func(ctx context.Context, t toolbox.Tool, c toolbox.Call) (toolbox.Outcome, error)
 }
 
+func (s *shelf) Settle(context.Context) {}
+
 func (s *shelf) List(context.Context) ([]toolbox.Tool, []string) {
 	return []toolbox.Tool{
 		{Name: "look", Server: "home/eyes", Remote: "look", Class: toolbox.Read, Schema: []byte(`{"type":"object"}`)},

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,7 +79,7 @@ func (c *Cluster) Watch(ctx context.Context, see func(Sighting)) {
 	pause := watchFirst
 	for ctx.Err() == nil {
 		_ = c.watchOnce(ctx, known, func(s Sighting) { pause = watchFirst; see(s) }) // it ends with an error alone, and is begun anew
-		if sleep(ctx, jitter(pause)) != nil {
+		if linger.For(ctx, jitter(pause)) != nil {
 			return
 		}
 		pause = min(2*pause, watchMost)
@@ -137,7 +138,7 @@ func (c *Cluster) watchOnce(ctx context.Context, known map[string]bool, see func
 		if err := c.changes(ctx, request().SetHeader("Accept", asTable), version, each); err != nil {
 			return err
 		}
-		if err := sleep(ctx, jitter(watchFirst)); err != nil {
+		if err := linger.For(ctx, jitter(watchFirst)); err != nil {
 			return err
 		}
 	}
@@ -166,7 +167,7 @@ func (c *Cluster) Follow(ctx context.Context, name string) iter.Seq2[v1alpha1.Ag
 					return
 				}
 			}
-			if err := sleep(ctx, jitter(pause)); err != nil {
+			if err := linger.For(ctx, jitter(pause)); err != nil {
 				yield(r, err)
 				return
 			}
@@ -203,14 +204,3 @@ func (c *Cluster) followFrom(ctx context.Context, r v1alpha1.AgentRun, yield fun
 
 // jitter keeps replicas from asking all at once.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

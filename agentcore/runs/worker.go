@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/run"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -278,7 +279,7 @@ func (w *Worker) observer(name string) run.Observer {
 // renew says that a run's process is alive, and ends the work on a run that is
 // another's.
 func (w *Worker) renew(ctx context.Context, stop context.CancelCauseFunc, claim Claim) {
-	for sleep(ctx, renewEvery) == nil {
+	for linger.For(ctx, renewEvery) == nil {
 		if err := claim.Renew(ctx); errors.Is(err, record.ErrLost) {
 			w.Log.Warn("a run is no longer ours", "run", claim.Run().Name, "error", err)
 			stop(run.ErrHandover)

@@ -32,7 +32,7 @@ type Options struct {
 
 	MaxResultBytes int           // of the text of one outcome; DefaultMaxResultBytes
 	Refresh        time.Duration // between two looks at what a server offers; DefaultRefresh
-	Patience       time.Duration // that the first List has with slow servers; DefaultPatience
+	Patience       time.Duration // that runs have with servers after the box was opened; DefaultPatience
 	Logger         *slog.Logger  // what happens besides; none
 }
 
@@ -91,24 +91,29 @@ func (b *Box) Close() {
 	b.working.Wait()
 }
 
+// Settle gives what a run would lack a moment to come, before the run begins.
+// Servers that did not list all that the Agent names are asked anew, as what
+// they lacked may have been granted since; those that offer nothing are waited
+// for, but only while the box is new.
+func (b *Box) Settle(ctx context.Context) {
+	patience, cancel := context.WithDeadline(ctx, b.opened.Add(b.options.Patience))
+	defer cancel()
+	var settling sync.WaitGroup
+	for _, s := range b.servers {
+		settling.Go(func() { s.settle(ctx, patience) })
+	}
+	settling.Wait()
+}
+
 // List are the tools on offer, in an order that stays, and what is wrong with
 // the others, a line each. The first list waits a moment for servers that are
-// slow to answer. Servers that did not list all that the Agent names are asked
-// anew, as what they lacked may have been granted since.
+// slow to answer.
 func (b *Box) List(ctx context.Context) (tools []Tool, problems []string) {
 	patience, cancel := context.WithDeadline(ctx, b.opened.Add(b.options.Patience))
 	defer cancel()
-	var asked sync.WaitGroup
 	for _, s := range b.servers {
-		select {
-		case <-s.tried:
-		case <-patience.Done():
-		}
-		if s.lacks() && s.stale() {
-			asked.Go(func() { s.lookAgain(ctx) })
-		}
+		s.heardFrom(patience)
 	}
-	asked.Wait()
 	o := b.offer()
 	for _, t := range o.tools {
 		tools = append(tools, t.Tool)

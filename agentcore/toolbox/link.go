@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"go.opentelemetry.io/otel/propagation"
 )
@@ -134,7 +135,7 @@ func traced(ctx context.Context) context.Context {
 // follow waits for a task that goes on without us: its stream has ended before
 // it has.
 func (r *remote) follow(ctx context.Context, way *link, h *heard) error {
-	pause := askAgain
+	wait := askAgain
 	for failures := 0; !h.over(); {
 		task, err := way.GetTask(ctx, &a2a.GetTaskRequest{ID: h.task})
 		if err != nil {
@@ -148,12 +149,10 @@ func (r *remote) follow(ctx context.Context, way *link, h *heard) error {
 		if h.over() {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-			pause = min(2*pause, askAgainMost)
+		if err := linger.For(ctx, wait); err != nil {
+			return err
 		}
+		wait = min(2*wait, askAgainMost)
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func pick(d declared.Server, id string, listed []*mcp.Tool) (tools []Tool, probl
 	}
 	slices.Sort(problems)
 	problems = slices.Compact(problems)
+	if len(names) == 0 && len(problems) == 0 {
+		problems = append(problems, id+" lists no tools to us"+wantsGrant)
+	}
 	for i, name := range wanted {
 		t := by[name]
 		if t == nil || slices.Contains(wanted[:i], name) {
@@ -61,6 +64,8 @@ func pick(d declared.Server, id string, listed []*mcp.Tool) (tools []Tool, probl
 	return tools, problems
 }
 
+const wantsGrant = ", and may want a grant (verb call on tools.toolcrib.dev)"
+
 // absent says that a server has no tool of a name, and which ones are nearest.
 func absent(id, name string, names []string) string {
 	text := fmt.Sprintf("%s has no tool %s, which the Agent names", id, name)
@@ -68,7 +73,7 @@ func absent(id, name string, names []string) string {
 		return line(text+"; the nearest names are "+strings.Join(near, ", "), whyBytes)
 	}
 	if len(names) == 0 {
-		return text + "; it lists none to us, and may want a grant (verb call on tools.toolcrib.dev)"
+		return text + "; it lists none to us" + wantsGrant
 	}
 	return text
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/toolcrib/toolcrib/agentcore/declared"
+	"github.com/toolcrib/toolcrib/agentcore/linger"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 )
 
@@ -22,8 +23,8 @@ const (
 	longestWait = time.Minute
 )
 
-// sooner is how many times as often a server is looked at that did not list all
-// that the Agent names: a grant tells nobody that it was made.
+// sooner is how many times as often, at least, a server is looked at that did not
+// list all that the Agent names: a grant tells nobody that it was made.
 const sooner = 20
 
 // server is one tool server: what it was found to have, and the session with it,
@@ -41,6 +42,7 @@ type server struct {
 	stir  chan struct{} // wakes keep; holds one
 
 	opening chan struct{} // held by whoever opens a session
+	looking chan struct{} // held by whoever looks again for a run
 	asking  atomic.Int32  // questions before a person
 
 	mu         sync.Mutex
@@ -56,7 +58,8 @@ type server struct {
 func newServer(b *Box, d declared.Server) *server {
 	s := &server{
 		Server: d, box: b, id: d.Namespace + "/" + d.RemoteMCPServer.Name,
-		tried: make(chan struct{}), stir: make(chan struct{}, 1), opening: make(chan struct{}, 1),
+		tried: make(chan struct{}), stir: make(chan struct{}, 1),
+		opening: make(chan struct{}, 1), looking: make(chan struct{}, 1),
 		waiting: map[string]*pending{},
 	}
 	s.timeout = duration(d.Spec.Timeout, 30*time.Second)
@@ -78,13 +81,16 @@ func duration(d kagent.Duration, otherwise time.Duration) time.Duration {
 // has changed, when it was lost, and from time to time.
 func (s *server) keep() {
 	defer s.leave()
-	pause, looked, failed := firstPause, time.Now(), false
+	pause, lacking, looked, failed := firstPause, firstPause, time.Now(), false
 	for {
 		err := s.discover()
 		s.once.Do(func() { close(s.tried) })
 		wait := s.box.options.Refresh
 		if s.lacks() {
-			wait /= sooner
+			wait = min(lacking, wait/sooner)
+			lacking = min(2*lacking, longestWait)
+		} else {
+			lacking = firstPause
 		}
 		if err != nil {
 			wait, pause = pause, min(2*pause, longestWait)
@@ -101,6 +107,7 @@ func (s *server) keep() {
 			continue
 		case <-s.stir:
 			timer.Stop()
+			lacking = firstPause
 		}
 		select { // a server that always has news is not asked all the time
 		case <-s.box.life.Done():
@@ -144,7 +151,7 @@ func (s *server) discover() error {
 		current, fresh, err := s.connect(s.box.life)
 		if err == nil {
 			var tools []*mcp.Tool
-			if tools, err = current.list(s.timeout); err == nil {
+			if tools, err = current.list(s.box.life, s.timeout); err == nil {
 				s.learn(tools)
 				return nil
 			}
@@ -167,30 +174,62 @@ func (s *server) learn(tools []*mcp.Tool) {
 	s.found, s.complaints, s.known, s.trouble, s.listed = found, complaints, true, "", time.Now()
 }
 
-// Bounds of looking again at a server that lacked something.
+// How often runs that begin look again at a server that lacked something.
 const (
-	listedFor   = time.Second // that what it listed is not asked for again
-	lookTimeout = 5 * time.Second
+	listedFor    = time.Second // that what it listed is not asked for again
+	settlingPoll = 250 * time.Millisecond
 )
 
-// stale says whether what the server listed is some time ago.
-func (s *server) stale() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Since(s.listed) >= listedFor
+// heardFrom waits for the first try to list the server's tools.
+func (s *server) heardFrom(patience context.Context) {
+	select {
+	case <-s.tried:
+	case <-patience.Done():
+	}
 }
 
-// lookAgain lists the server's tools in the session that there is. What fails is
-// left to keep.
-func (s *server) lookAgain(ctx context.Context) {
+// settle looks again at a server that lacked something, and for as long as
+// patience lasts again and again at one that offers nothing.
+func (s *server) settle(ctx, patience context.Context) {
+	s.heardFrom(patience)
+	s.lookAgain(ctx)
+	for s.empty() && linger.For(patience, settlingPoll) == nil {
+		s.lookAgain(patience)
+	}
+}
+
+// empty says whether nothing that the Agent names is on offer.
+func (s *server) empty() bool {
 	s.mu.Lock()
-	current := s.session
-	s.mu.Unlock()
-	if current == nil || ctx.Err() != nil {
+	defer s.mu.Unlock()
+	return len(s.found) == 0
+}
+
+// lookAgain lists the server's tools in the session that there is, if it lacked
+// something a moment ago. All who want that at once wait for the same. What does
+// not answer is left to keep, so that it holds up one run at most.
+func (s *server) lookAgain(ctx context.Context) {
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+	case <-ctx.Done():
 		return
 	}
-	if tools, err := current.list(min(s.timeout, lookTimeout)); err == nil {
+	s.mu.Lock()
+	current, worth := s.session, len(s.complaints) > 0 && s.trouble == "" && time.Since(s.listed) >= listedFor
+	s.mu.Unlock()
+	if current == nil || !worth || ctx.Err() != nil {
+		return
+	}
+	tools, err := current.list(ctx, min(s.timeout, s.box.options.Patience))
+	switch {
+	case err == nil:
 		s.learn(tools)
+	case ctx.Err() == nil:
+		s.mu.Lock()
+		s.trouble = s.why(err, current)
+		s.mu.Unlock()
+		s.wake()
 	}
 }
 

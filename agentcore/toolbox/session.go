@@ -124,9 +124,10 @@ func (s *server) client() *mcp.Client {
 }
 
 // list returns all tools that the server lists, within bounds.
-func (c *session) list(timeout time.Duration) ([]*mcp.Tool, error) {
+func (c *session) list(caller context.Context, timeout time.Duration) ([]*mcp.Tool, error) {
 	ctx, cancel := context.WithTimeoutCause(c.life, timeout, errSilent)
 	defer cancel()
+	defer context.AfterFunc(caller, cancel)()
 	var tools []*mcp.Tool
 	params := &mcp.ListToolsParams{}
 	for page := 0; ; page++ {

@@ -45,6 +45,10 @@ type serving struct {
 	log *slog.Logger
 }
 
+// patience is how long runs wait for tool servers that offer nothing, from the
+// start on: what an agent is granted is often made together with it.
+const patience = 15 * time.Second
+
 // inCluster is the value of --runs that keeps them as AgentRuns.
 const inCluster = "cluster"
 
@@ -123,7 +127,7 @@ func (s *serving) serve(ctx context.Context) error {
 		}
 	}()
 	opened, err := live.Open(d, agent, live.Options{
-		Version: mcpkit.BuildVersion(), Sources: s.sources(), Gate: gate, Tracer: tracer, Logger: s.log,
+		Version: mcpkit.BuildVersion(), Sources: s.sources(), Gate: gate, Tracer: tracer, Logger: s.log, Patience: patience,
 		Retrying: func(why error, wait time.Duration) {
 			s.log.Warn("the model is asked again", "wait", wait, "error", why)
 		},
