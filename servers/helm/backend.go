@@ -12,7 +12,9 @@ import (
 	"github.com/toolcrib/toolcrib/locks"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -21,6 +23,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	"k8s.io/utils/lru"
 )
 
 // dialTimeout bounds how long an unreachable API server can hold up a call.
@@ -58,6 +62,7 @@ type Backend struct {
 	indexes   *indexCache
 	rendering chan struct{} // one place for each rendering that runs
 	large     chan struct{} // one place for a large release that is being read
+	validated *lru.Cache    // see validating
 }
 
 // clients are the ways in, all over one connection pool.
@@ -86,7 +91,7 @@ func newTypes(d discovery.DiscoveryInterface) *servedTypes {
 // the configuration is said by the first call that needs it.
 func New(cfg Config) *Backend {
 	cfg.DownloadTimeout = cmp.Or(cfg.DownloadTimeout, DefaultDownloadTimeout)
-	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache(), rendering: make(chan struct{}, rendersAtOnce), large: make(chan struct{}, 1)}
+	b := &Backend{cfg: cfg, now: time.Now, indexes: newIndexCache(), rendering: make(chan struct{}, rendersAtOnce), large: make(chan struct{}, 1), validated: lru.New(keptValidated)}
 	b.open = sync.OnceValues(b.connect)
 	return b
 }
@@ -167,11 +172,17 @@ func (b *Backend) configuration(ctx context.Context, namespace string) (*action.
 	if err != nil {
 		return nil, err
 	}
+	return b.actions(g, namespace)
+}
+
+// actions is a configuration over the clients of g.
+func (b *Backend) actions(g genericclioptions.RESTClientGetter, namespace string) (*action.Configuration, error) {
 	cfg := new(action.Configuration)
 	quiet := func(string, ...any) {}
 	if err := cfg.Init(g, namespace, storage, quiet); err != nil {
 		return nil, translate(err, "prepare Helm's storage")
 	}
+	cfg.KubeClient.(*kube.Client).Factory = &validating{cmdutil.NewFactory(g), b.validated}
 	return cfg, nil
 }
 

@@ -68,8 +68,14 @@ func (c *indexCache) of(r *repository) *cached {
 	return c.indexes[key]
 }
 
-// take waits for a turn.
+// take waits for a turn, or takes it where it need not wait, however little time
+// ctx has left.
 func take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	default:
+	}
 	select {
 	case turn <- struct{}{}:
 		return nil

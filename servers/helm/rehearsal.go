@@ -83,10 +83,9 @@ func (b *Backend) rehearsalOf(ctx context.Context, namespace string, types meta.
 	if err != nil {
 		return nil, err
 	}
-	cfg := new(action.Configuration)
-	quiet := func(string, ...any) {}
-	if err := cfg.Init(&rehearsing{g, types}, namespace, storage, quiet); err != nil {
-		return nil, translate(err, "prepare Helm's storage")
+	cfg, err := b.actions(&rehearsing{g, types}, namespace)
+	if err != nil {
+		return nil, err
 	}
 	cfg.Releases = records.store(nil)
 	return cfg, nil
