@@ -25,79 +25,49 @@ const (
 
 // shapes are indexed by their first byte.
 var shapes = func() (table [256][]shape) {
-	for _, s := range []shape{
-		{prefix: "AKIA", rest: upper, least: 16, exact: true}, // AWS
-		{prefix: "ASIA", rest: upper, least: 16, exact: true},
-		{prefix: "ABIA", rest: upper, least: 16, exact: true},
-		{prefix: "ghp_", rest: alnum, least: 30}, // GitHub
-		{prefix: "gho_", rest: alnum, least: 30},
-		{prefix: "ghu_", rest: alnum, least: 30},
-		{prefix: "ghs_", rest: alnum, least: 30},
-		{prefix: "ghr_", rest: alnum, least: 30},
-		{prefix: "github_pat_", rest: word, least: 30},
-		{prefix: "glpat-", rest: dotted, least: 16}, // GitLab
-		{prefix: "gldt-", rest: dotted, least: 16},
-		{prefix: "glrt-", rest: dotted, least: 16},
-		{prefix: "glptt-", rest: dotted, least: 16},
-		{prefix: "glcbt-", rest: dotted, least: 16},
-		{prefix: "gloas-", rest: dotted, least: 16},
-		{prefix: "glagent-", rest: dotted, least: 16},
-		{prefix: "xoxb-", rest: word, least: 10}, // Slack
-		{prefix: "xoxp-", rest: word, least: 10},
-		{prefix: "xoxa-", rest: word, least: 10},
-		{prefix: "xoxr-", rest: word, least: 10},
-		{prefix: "xoxs-", rest: word, least: 10},
-		{prefix: "xoxe.", rest: dotted, least: 10},
-		{prefix: "xapp-", rest: word, least: 10},
-		{prefix: "sk_live_", rest: alnum, least: 16}, // Stripe
-		{prefix: "sk_test_", rest: alnum, least: 16},
-		{prefix: "rk_live_", rest: alnum, least: 16},
-		{prefix: "rk_test_", rest: alnum, least: 16},
-		{prefix: "whsec_", rest: based, least: 16},
-		{prefix: "sk-ant-", rest: word, least: 16}, // Anthropic
-		{prefix: "sk-proj-", rest: word, least: 16},
-		{prefix: "sk-svcacct-", rest: word, least: 16},
-		{prefix: "sk-", rest: word, least: 20, mixed: true}, // OpenAI and those like it
-		{prefix: "gsk_", rest: alnum, least: 30},
-		{prefix: "xai-", rest: alnum, least: 30},
-		{prefix: "hf_", rest: alnum, least: 30, mixed: true},
-		{prefix: "nvapi-", rest: word, least: 30},
-		{prefix: "AIza", rest: word, least: 35, exact: true}, // Google
-		{prefix: "ya29.", rest: dotted, least: 20},
-		{prefix: "GOCSPX-", rest: word, least: 20},
-		{prefix: "npm_", rest: alnum, least: 30},
-		{prefix: "dckr_pat_", rest: word, least: 20},
-		{prefix: "dckr_oat_", rest: word, least: 20},
-		{prefix: "pypi-AgE", rest: word, least: 20},
-		{prefix: "hvs.", rest: word, least: 20}, // Vault
-		{prefix: "hvb.", rest: word, least: 20},
-		{prefix: "hvr.", rest: word, least: 20},
-		{prefix: "glsa_", rest: word, least: 30}, // Grafana
-		{prefix: "glc_", rest: based, least: 30},
-		{prefix: "eyJrIjoi", rest: based, least: 16},
-		{prefix: "eyJhdXRocyI", rest: based, least: 16}, // base64 of {"auths"
-		{prefix: "dop_v1_", rest: alnum, least: 40},
-		{prefix: "shpat_", rest: alnum, least: 30},
-		{prefix: "SG.", rest: dotted, least: 60, mixed: true},
-		{prefix: "tskey-", rest: word, least: 16, mixed: true},
-		{prefix: "ATATT3", rest: based + "_-", least: 40},
-		{prefix: "AGE-SECRET-KEY-1", rest: upper, least: 40},
-		{prefix: "$2a$", rest: hashed, least: 30}, // password hashes
-		{prefix: "$2b$", rest: hashed, least: 30},
-		{prefix: "$2y$", rest: hashed, least: 30},
-		{prefix: "$apr1$", rest: hashed, least: 10},
-		{prefix: "$1$", rest: hashed, least: 20},
-		{prefix: "$5$", rest: hashed, least: 30},
-		{prefix: "$6$", rest: hashed, least: 30},
-		{prefix: "$y$", rest: hashed, least: 30},
-		{prefix: "$argon2", rest: hashed, least: 30},
-		{prefix: "pbkdf2_sha256$", rest: hashed, least: 20},
-		{prefix: "SCRAM-SHA-256$", rest: hashed + ":", least: 30},
-		{prefix: "{SHA}", rest: based, least: 20},
-		{prefix: "{SSHA}", rest: based, least: 20},
-		{prefix: "{SSHA512}", rest: based, least: 20},
+	for _, family := range []struct {
+		prefixes string
+		shape
+	}{
+		{"AKIA ASIA ABIA", shape{rest: upper, least: 16, exact: true}}, // AWS
+		{"ghp_ gho_ ghu_ ghs_ ghr_", shape{rest: alnum, least: 30}},    // GitHub
+		{"github_pat_", shape{rest: word, least: 30}},
+		{"glpat- gldt- glrt- glptt- glcbt- gloas- glagent-", shape{rest: dotted, least: 16}}, // GitLab
+		{"xoxb- xoxp- xoxa- xoxr- xoxs- xapp-", shape{rest: word, least: 10}},                // Slack
+		{"xoxe.", shape{rest: dotted, least: 10}},
+		{"sk_live_ sk_test_ rk_live_ rk_test_", shape{rest: alnum, least: 16}}, // Stripe
+		{"whsec_", shape{rest: based, least: 16}},
+		{"sk-ant- sk-proj- sk-svcacct-", shape{rest: word, least: 16}}, // Anthropic, OpenAI
+		{"sk-", shape{rest: word, least: 20, mixed: true}},             // OpenAI and those like it
+		{"gsk_ xai-", shape{rest: alnum, least: 30}},
+		{"hf_", shape{rest: alnum, least: 30, mixed: true}},
+		{"nvapi-", shape{rest: word, least: 30}},
+		{"AIza", shape{rest: word, least: 35, exact: true}}, // Google
+		{"GOCSPX-", shape{rest: word, least: 20}},
+		{"ya29.", shape{rest: dotted, least: 20}},
+		{"npm_", shape{rest: alnum, least: 30}},
+		{"dckr_pat_ dckr_oat_ pypi-AgE", shape{rest: word, least: 20}},
+		{"hvs. hvb. hvr.", shape{rest: word, least: 20}}, // Vault
+		{"glsa_", shape{rest: word, least: 30}},          // Grafana
+		{"glc_", shape{rest: based, least: 30}},
+		{"eyJrIjoi", shape{rest: based, least: 16}},
+		{"eyJhdXRocyI", shape{rest: based, least: 16}}, // base64 of {"auths"
+		{"dop_v1_", shape{rest: alnum, least: 40}},
+		{"shpat_", shape{rest: alnum, least: 30}},
+		{"SG.", shape{rest: dotted, least: 60, mixed: true}},
+		{"tskey-", shape{rest: word, least: 16, mixed: true}},
+		{"ATATT3", shape{rest: based + "_-", least: 40}},
+		{"AGE-SECRET-KEY-1", shape{rest: upper, least: 40}},
+		{"$2a$ $2b$ $2y$ $5$ $6$ $y$ $argon2", shape{rest: hashed, least: 30}}, // password hashes
+		{"$1$ pbkdf2_sha256$", shape{rest: hashed, least: 20}},
+		{"$apr1$", shape{rest: hashed, least: 10}},
+		{"SCRAM-SHA-256$", shape{rest: hashed + ":", least: 30}},
+		{"{SHA} {SSHA} {SSHA512}", shape{rest: based, least: 20}},
 	} {
-		table[s.prefix[0]] = append(table[s.prefix[0]], s)
+		for _, family.prefix = range strings.Fields(family.prefixes) {
+			first := family.prefix[0]
+			table[first] = append(table[first], family.shape)
+		}
 	}
 	for _, c := range []byte("eLM") { // read by code of their own
 		if table[c] == nil {
