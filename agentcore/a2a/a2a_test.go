@@ -18,6 +18,7 @@ import (
 	"github.com/toolcrib/toolcrib/agentcore/model"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -300,8 +301,10 @@ func TestWhatIsRefused(t *testing.T) {
 		"more than 5 agents stand above this one": func(r *wire.SendMessageRequest) {
 			r.Message.Metadata = map[string]any{toolbox.MetaPath: []any{"a/1", "a/2", "a/3", "a/4", "a/5", "a/6"}}
 		},
-		"it is no list of agents": func(r *wire.SendMessageRequest) { r.Message.Metadata = map[string]any{toolbox.MetaPath: []any{"a,b"}} },
-		"\"All\" is no access":    func(r *wire.SendMessageRequest) { r.Message.Metadata = map[string]any{toolbox.MetaAccess: "All"} },
+		"it is no list of agents":       func(r *wire.SendMessageRequest) { r.Message.Metadata = map[string]any{toolbox.MetaPath: []any{"a,b"}} },
+		"tokens-left: write a number":   func(r *wire.SendMessageRequest) { r.Message.Metadata = map[string]any{toolbox.MetaTokensLeft: -1} },
+		"dollars-left: write an amount": func(r *wire.SendMessageRequest) { r.Message.Metadata = map[string]any{toolbox.MetaDollarsLeft: "NaN"} },
+		"\"All\" is no access":          func(r *wire.SendMessageRequest) { r.Message.Metadata = map[string]any{toolbox.MetaAccess: "All"} },
 		"reads text and data": func(r *wire.SendMessageRequest) {
 			r.Message.Parts = wire.ContentParts{wire.NewFileURLPart("http://x/y", "text/plain")}
 		},
@@ -323,7 +326,9 @@ func TestWhatIsRefused(t *testing.T) {
 // TestAnAgentAsksAnother has the toolbox ask this face, as agents do.
 func TestAnAgentAsksAnother(t *testing.T) {
 	t.Parallel()
-	url := serve(t, sre("home"), thinker(looks), shelf{}, nil)
+	priced := sre("home")
+	priced.Prices = declared.Prices{Known: true, Input: 1, Output: 10}
+	url := serve(t, priced, thinker(looks), shelf{}, nil)
 	lead := declared.Agent{Agent: kagent.Agent{ObjectMeta: metav1.ObjectMeta{Namespace: "home", Name: "lead"}}, Secrets: nobody{}}
 	lead.Agents = []declared.SubAgent{{Agent: sre("home").Agent}}
 	box := toolbox.Open(lead, toolbox.Options{AgentURL: func(string, string) string { return url }})
@@ -335,6 +340,12 @@ func TestAnAgentAsksAnother(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, outcome.Error, outcome.Text)
 	require.Equal(t, "All is well.", outcome.Text)
+	require.Equal(t, &v1alpha1.AskedUsage{Questions: 1, Tokens: 15, CostUSD: "0.00006"}, outcome.Asked)
+
+	outcome, err = box.Call(t.Context(), tools[0], toolbox.Call{ID: "c2", Run: "lead-1", Arguments: json.RawMessage(`{"question":"Is all well?"}`), Left: toolbox.Left{Tokens: 20, Dollars: 0.5}})
+	require.NoError(t, err)
+	require.True(t, outcome.Error)
+	require.Contains(t, outcome.Text, "a limit was reached: the 20 tokens are used up that whoever asked had left")
 }
 
 // nobody has no secrets.

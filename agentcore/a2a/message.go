@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	wire "github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/runs"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -161,12 +164,35 @@ func (s *server) above(metadata map[string]any, r *v1alpha1.AgentRun) error {
 			r.Spec.Parent = &v1alpha1.RunParent{Agent: above, Run: run, Depth: int32(len(path))}
 		}
 	}
+	if err := noteLeft(metadata, r); err != nil {
+		return err
+	}
 	switch access, _ := metadata[toolbox.MetaAccess].(string); v1alpha1.Access(access) {
 	case "":
 	case v1alpha1.AccessReadOnly, v1alpha1.AccessApprove, v1alpha1.AccessWrite:
 		metav1.SetMetaDataAnnotation(&r.ObjectMeta, runs.AccessAnnotation, access)
 	default:
 		return invalid("metadata %s: %q is no access; write ReadOnly, Approve or Write", toolbox.MetaAccess, access)
+	}
+	return nil
+}
+
+// noteLeft notes what whoever asks has left for the run.
+func noteLeft(metadata map[string]any, r *v1alpha1.AgentRun) error {
+	if value, given := metadata[toolbox.MetaTokensLeft]; given {
+		tokens, ok := value.(float64)
+		if !ok || tokens < 1 || tokens > math.MaxInt64/2 {
+			return invalid("metadata %s: write a number from 1 on", toolbox.MetaTokensLeft)
+		}
+		metav1.SetMetaDataAnnotation(&r.ObjectMeta, runs.TokensAnnotation, strconv.FormatInt(int64(tokens), 10))
+	}
+	if value, given := metadata[toolbox.MetaDollarsLeft]; given {
+		text, _ := value.(string)
+		amount := declared.Amount(v1alpha1.Dollars(text))
+		if amount <= 0 {
+			return invalid("metadata %s: write an amount of US dollars as text, such as \"0.25\"", toolbox.MetaDollarsLeft)
+		}
+		metav1.SetMetaDataAnnotation(&r.ObjectMeta, runs.DollarsAnnotation, string(declared.Dollars(amount)))
 	}
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	wire "github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/runs"
+	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
@@ -67,9 +69,19 @@ func task(r v1alpha1.AgentRun) *wire.Task {
 }
 
 func metadata(r v1alpha1.AgentRun) map[string]any {
-	out := map[string]any{MetaPhase: string(cmp.Or(r.Status.Phase, v1alpha1.RunPending))}
-	if r.Status.CostUSD != "" {
-		out["toolcrib.dev/cost-usd"] = string(r.Status.CostUSD)
+	return map[string]any{MetaPhase: string(cmp.Or(r.Status.Phase, v1alpha1.RunPending)), toolbox.MetaUsage: usage(r.Status)}
+}
+
+// usage is what a run took by now, with the agents that it asked, as those count
+// it that asked for the run.
+func usage(s v1alpha1.AgentRunStatus) map[string]any {
+	u := s.Tokens
+	out := map[string]any{
+		"tokens":  u.Input + u.Output + u.CacheRead + u.CacheWrite + s.Asked.Tokens,
+		"costUSD": string(declared.Dollars(declared.Amount(s.CostUSD) + declared.Amount(s.Asked.CostUSD))),
+	}
+	if s.CostUSD == "" && u != (v1alpha1.TokenUsage{}) || s.Asked.Unstated > 0 {
+		out["unstated"] = 1
 	}
 	return out
 }

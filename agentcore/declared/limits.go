@@ -53,6 +53,21 @@ func checkPolicy(p *v1alpha1.AgentPolicy) error {
 	return errors.Join(problems...)
 }
 
+// Dollars is an amount of US dollars to the millionth.
+func Dollars(amount float64) v1alpha1.Dollars {
+	text := strconv.FormatFloat(min(max(amount, 0), mostDollars), 'f', 6, 64)
+	return v1alpha1.Dollars(strings.TrimRight(strings.TrimRight(text, "0"), "."))
+}
+
+// mostDollars is the most that an amount is written as.
+const mostDollars = 999_999_999
+
+// Amount is an amount of US dollars that a program has written; 0 if it is none.
+func Amount(d v1alpha1.Dollars) float64 {
+	amount, _ := dollars(&d)
+	return min(amount, mostDollars)
+}
+
 func dollars(d *v1alpha1.Dollars) (float64, error) {
 	if d == nil {
 		return 0, nil

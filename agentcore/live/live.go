@@ -101,18 +101,19 @@ func (a *Agent) askHere(ctx context.Context, sub declared.SubAgent, question str
 	if a.options.Inner != nil {
 		watch = a.options.Inner(name)
 	}
-	q := run.Question{Run: c.Run + "." + c.ID, Text: question, Path: c.Path, Access: c.Access}
+	q := run.Question{Run: c.Run + "." + c.ID, Text: question, Path: c.Path, Access: c.Access, Left: c.Left}
 	state, err := inner.Run(ctx, q, &record.Memory{}, watch)
+	took := state.Took(inner.Agent.Prices)
 	if err != nil {
 		if ctx.Err() != nil {
-			return toolbox.Outcome{Unsure: true}, errors.Join(err, ctx.Err())
+			return toolbox.Outcome{Unsure: true, Asked: &took}, errors.Join(err, ctx.Err())
 		}
-		return toolbox.Outcome{Error: true, Text: fmt.Sprintf("agent %s gave up: %v", name, err)}, nil
+		return toolbox.Outcome{Error: true, Asked: &took, Text: fmt.Sprintf("agent %s gave up: %v", name, err)}, nil
 	}
 	if state.Phase == v1alpha1.RunCompleted {
-		return toolbox.Outcome{Text: state.Answer()}, nil
+		return toolbox.Outcome{Text: state.Answer(), Asked: &took}, nil
 	}
-	return toolbox.Outcome{Error: true, Text: fmt.Sprintf("agent %s was %s: %s. What it knew by then: %s", name, state.Phase, state.Reason, state.Answer())}, nil
+	return toolbox.Outcome{Error: true, Asked: &took, Text: fmt.Sprintf("agent %s was %s: %s. What it knew by then: %s", name, state.Phase, state.Reason, state.Answer())}, nil
 }
 
 func (a *Agent) open(name string) (*Agent, error) {

@@ -20,6 +20,8 @@ type planned struct {
 	tool toolbox.Tool
 	args json.RawMessage
 
+	left toolbox.Left // what it may take, if it is an agent
+
 	refusal string // why it is not called
 	outcome string // the kind of the refusal
 	gated   bool   // we ask a person first
@@ -85,7 +87,7 @@ func (w *work) next(open []*Call) []planned {
 		p := w.plan(c, made)
 		if p.solo() {
 			if len(group) == 0 {
-				return []planned{p}
+				return w.shared([]planned{p})
 			}
 			break
 		}
@@ -94,7 +96,25 @@ func (w *work) next(open []*Call) []planned {
 		}
 		group = append(group, p)
 	}
-	return group
+	return w.shared(group)
+}
+
+// shared says for each agent among calls how much it may take.
+func (w *work) shared(calls []planned) []planned {
+	agents := 0
+	for _, p := range calls {
+		if p.tool.Agent {
+			agents++
+		}
+	}
+	if agents == 0 {
+		return calls
+	}
+	left := w.share(agents)
+	for i := range calls {
+		calls[i].left = left
+	}
+	return calls
 }
 
 // plan decides what is to be done about a call when so many have been made.
@@ -214,9 +234,9 @@ func (w *work) together(ctx context.Context, calls []planned) error {
 func (w *work) read(ctx context.Context, p planned, outcome toolbox.Outcome, err error) record.Event {
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), errDuration):
-		return w.result(p, fmt.Sprintf("%s did not answer in time: %s.", p.Call.Tool, w.timeReason()), true, outcomeCut)
+		return asking(outcome, w.result(p, fmt.Sprintf("%s did not answer in time: %s.", p.Call.Tool, w.timeReason()), true, outcomeCut))
 	case err != nil:
-		return w.result(p, fmt.Sprintf("%s gave no answer: %s.", p.Call.Tool, w.fence.clean(err.Error())), true, outcomeCut)
+		return asking(outcome, w.result(p, fmt.Sprintf("%s gave no answer: %s.", p.Call.Tool, w.fence.clean(err.Error())), true, outcomeCut))
 	}
 	return w.outcome(p, outcome)
 }
@@ -251,7 +271,7 @@ func (w *work) write(ctx context.Context, p planned) (record.Event, error) {
 	}
 	outcome, err := w.tryWrite(ctx, p, true)
 	if err != nil && (outcome.Unsure || outcome.Text == "") {
-		return w.result(p, unsure(p.Call.Tool, "no answer came before the run had to end"), true, outcomeUnsure), nil
+		return asking(outcome, w.result(p, unsure(p.Call.Tool, "no answer came before the run had to end"), true, outcomeUnsure)), nil
 	}
 	if outcome.Approval != nil && outcome.Approval.State == approvalPending {
 		return w.await(ctx, p, outcome, false)
@@ -286,7 +306,7 @@ func (w *work) reach(ctx context.Context, p planned, fresh bool) (toolbox.Outcom
 	ctx, end := w.trace(ctx, "execute_tool "+p.tool.Name)
 	began := time.Now()
 	outcome, err := w.Tools.Call(ctx, p.tool, toolbox.Call{
-		ID: p.ID, Run: w.question.Run, Arguments: p.args, Path: w.question.Path, Access: w.granted(), Fresh: fresh, Awaits: w.awaited(p),
+		ID: p.ID, Run: w.question.Run, Arguments: p.args, Path: w.question.Path, Access: w.granted(), Left: p.left, Fresh: fresh, Awaits: w.awaited(p),
 	})
 	end(err)
 	w.mu.Lock()
@@ -309,16 +329,22 @@ func (w *work) awaited(p planned) string {
 	return lastApproval(p.Call)
 }
 
+// asking adds what an agent took, if one was asked.
+func asking(o toolbox.Outcome, e record.Event) record.Event {
+	e.Asked = o.Asked
+	return e
+}
+
 // outcome is the result of a call that was answered.
 func (w *work) outcome(p planned, o toolbox.Outcome) record.Event {
 	text := w.fence.clean(o.Text)
 	switch {
 	case o.Unsure:
-		return w.result(p, unsure(p.Call.Tool, "its answer was lost")+"\n"+w.fence.wrap(p.Call.Tool, text), true, outcomeUnsure)
+		return asking(o, w.result(p, unsure(p.Call.Tool, "its answer was lost")+"\n"+w.fence.wrap(p.Call.Tool, text), true, outcomeUnsure))
 	case o.Approval != nil && o.Approval.State == approvalDenied:
 		return w.result(p, "A person decided that this is not done.\n"+w.fence.wrap(p.Call.Tool, text), true, outcomeDenied)
 	}
-	return w.result(p, text, o.Error, "")
+	return asking(o, w.result(p, text, o.Error, ""))
 }
 
 func (w *work) refused(p planned) record.Event {

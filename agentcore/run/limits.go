@@ -7,7 +7,9 @@ import (
 	"math"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/model"
+	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
@@ -63,33 +65,95 @@ func (w *work) need(r model.Request) int64 {
 // tokensLeft is how many tokens the model may still read and write, by the
 // limits of tokens and of cost, and which of them is the tightest.
 func (w *work) tokensLeft() (int64, string) {
-	l := w.Agent.Limits
-	used, cost := total(w.state.Usage), 0.0
-	cost, _ = w.Agent.Prices.Cost(w.state.Usage)
+	tokens, dollars := w.bounds()
 	left, reason := int64(math.MaxInt64), ""
-	tighten := func(limit, rest int64, format string, args ...any) {
-		if limit != 0 && rest < left {
-			left, reason = rest, fmt.Sprintf(format, args...)
+	for _, b := range tokens {
+		if rest := int64(b.left); rest < left {
+			left, reason = rest, b.reason
 		}
 	}
-	tighten(l.Tokens, l.Tokens-used, "the limit of %d tokens is reached", max(0, l.Tokens))
-	if l.Cost != 0 {
-		tighten(1, w.worth(l.Cost-cost), "the limit of $%.4g is reached", max(0, l.Cost))
-	}
-	if w.spent == nil {
-		return left, reason
-	}
-	tighten(l.TokensPerDay, l.TokensPerDay-w.spent.Tokens-used, "the agent's limit of %d tokens a day is reached; days are of UTC", max(0, l.TokensPerDay))
-	if l.CostPerDay != 0 {
-		tighten(1, w.worth(l.CostPerDay-w.spent.Cost-cost), "the agent's limit of $%.4g a day is reached; days are of UTC", max(0, l.CostPerDay))
+	for _, b := range dollars {
+		if rest := w.worth(b.left); rest < left {
+			left, reason = rest, b.reason
+		}
 	}
 	return left, reason
 }
 
-// worth is how many tokens of this run's kind that many US dollars buy. What
-// the model has read and written so far says what they cost; before that, they
-// are taken for the dearest.
+// remainder is a limit of tokens or of US dollars: what is left of it, and what is
+// said when that is nothing.
+type remainder struct {
+	left   float64
+	reason string
+}
+
+// bounds are the limits that the run is held to. What agents take that it asks
+// counts as its own.
+func (w *work) bounds() (tokens, dollars []remainder) {
+	l, left, asked := w.Agent.Limits, w.question.Left, w.state.Asked
+	used := float64(total(w.state.Usage) + asked.Tokens)
+	cost, _ := w.Agent.Prices.Cost(w.state.Usage)
+	cost += declared.Amount(asked.CostUSD)
+	others := ""
+	if asked.Tokens > 0 {
+		others = fmt.Sprintf("; agents that were asked took %d tokens of what the run took", asked.Tokens)
+	}
+	add := func(to *[]remainder, limit, taken float64, format string) {
+		if limit != 0 {
+			*to = append(*to, remainder{limit - taken, fmt.Sprintf(format, max(0, limit)) + others})
+		}
+	}
+	add(&tokens, float64(l.Tokens), used, "the limit of %.0f tokens is reached")
+	add(&tokens, float64(left.Tokens), used, "the %.0f tokens are used up that whoever asked had left")
+	add(&dollars, l.Cost, cost, "the limit of $%.4g is reached")
+	add(&dollars, left.Dollars, cost, "the $%.4g are used up that whoever asked had left")
+	if w.spent != nil {
+		add(&tokens, float64(l.TokensPerDay), float64(w.spent.Tokens)+used, "the agent's limit of %.0f tokens a day is reached; days are of UTC")
+		add(&dollars, l.CostPerDay, w.spent.Cost+cost, "the agent's limit of $%.4g a day is reached; days are of UTC")
+	}
+	return tokens, dollars
+}
+
+// share is what one of n agents may take that are asked at the same time: an
+// equal part of what is left, but for what the run needs to tell what it knows.
+func (w *work) share(n int) toolbox.Left {
+	tokens, dollars := w.bounds()
+	var out toolbox.Left
+	if len(tokens)+len(dollars) == 0 {
+		return out
+	}
+	need := float64(w.need(w.request()))
+	for _, b := range tokens {
+		part := max(1, int64((b.left-need)/float64(n)))
+		if out.Tokens == 0 || part < out.Tokens {
+			out.Tokens = part
+		}
+	}
+	for _, b := range dollars {
+		part := max(leastDollars, (b.left-need*w.each())/float64(n))
+		if out.Dollars == 0 || part < out.Dollars {
+			out.Dollars = part
+		}
+	}
+	return out
+}
+
+// leastDollars is what is written for nothing, which would be no limit.
+const leastDollars = 1e-6
+
+// worth is how many tokens of this run's kind that many US dollars buy.
 func (w *work) worth(dollars float64) int64 {
+	each := w.each()
+	if each <= 0 {
+		return math.MaxInt64
+	}
+	return int64(min(dollars/each, math.MaxInt64/4))
+}
+
+// each is what a token of this run's kind costs, in US dollars. What the model
+// has read and written so far says that; before that, they are taken for those
+// that it reads.
+func (w *work) each() float64 {
 	p := w.Agent.Prices
 	each := max(p.Input, p.Output, p.CacheRead, p.CacheWrite) / 1e6
 	if n := len(w.state.Turns); n > 0 {
@@ -100,10 +164,7 @@ func (w *work) worth(dollars float64) int64 {
 	} else if p.Input > 0 {
 		each = p.Input / 1e6
 	}
-	if each <= 0 {
-		return math.MaxInt64
-	}
-	return int64(min(dollars/each, math.MaxInt64/4))
+	return each
 }
 
 func total(u v1alpha1.TokenUsage) int64 {

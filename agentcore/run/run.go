@@ -57,6 +57,9 @@ type Question struct {
 	// Access holds the run to no more than whoever asks may do, where that is
 	// another agent. Empty holds it to nothing.
 	Access v1alpha1.Access
+	// Left is the most that the run may take, where whoever asks is held to a
+	// limit. Zero is no limit.
+	Left toolbox.Left
 }
 
 // Spent is what the other runs of the agent took on this day of UTC.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -27,6 +28,7 @@ type State struct {
 	Folded    int    // how many of them are folded into Summary
 	Summary   string // also of History, if there is one
 	Usage     v1alpha1.TokenUsage
+	Asked     v1alpha1.AskedUsage // what agents took that were asked as tools
 	ToolCalls int
 	Waits     []Wait // for people, in order
 
@@ -102,6 +104,17 @@ func (s *State) Answer() string {
 		}
 	}
 	return ""
+}
+
+// Took is what the run took in all, as whoever asked for it counts that: one
+// question, of a model of those prices.
+func (s *State) Took(p declared.Prices) v1alpha1.AskedUsage {
+	cost, known := p.Cost(s.Usage)
+	out := v1alpha1.AskedUsage{Questions: 1, Tokens: total(s.Usage) + s.Asked.Tokens, CostUSD: declared.Dollars(cost + declared.Amount(s.Asked.CostUSD))}
+	if s.Asked.Unstated > 0 || !known {
+		out.Unstated = 1
+	}
+	return out
 }
 
 // Over says whether nothing more becomes of the run.
@@ -262,6 +275,12 @@ func (s *State) result(e record.Event) {
 		return
 	}
 	c.Result, c.Error, c.Outcome, c.Done = e.Text, e.Error, e.Reason, true
+	if a := e.Asked; a != nil {
+		s.Asked.Questions += a.Questions
+		s.Asked.Unstated += a.Unstated
+		s.Asked.Tokens += a.Tokens
+		s.Asked.CostUSD = declared.Dollars(declared.Amount(s.Asked.CostUSD) + declared.Amount(a.CostUSD))
+	}
 	s.count(c)
 	switch {
 	case e.Reason == outcomeDenied:

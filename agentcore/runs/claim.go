@@ -162,6 +162,9 @@ func standing(s v1alpha1.AgentRunStatus) []op {
 	if s.CostUSD != "" {
 		ops = append(ops, op{"add", "/status/costUSD", s.CostUSD})
 	}
+	if s.Asked != (v1alpha1.AskedUsage{}) {
+		ops = append(ops, op{"add", "/status/asked", s.Asked})
+	}
 	if s.Answer != "" {
 		ops = append(ops, op{"add", "/status/answer", s.Answer})
 	}

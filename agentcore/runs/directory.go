@@ -275,14 +275,13 @@ func (d *Directory) Spent(_ context.Context, but string) (run.Spent, error) {
 		if r.Name == but || r.CreationTimestamp.Time.Before(today) {
 			continue
 		}
-		u := r.Status.Tokens
-		cost, _ := strconv.ParseFloat(string(r.Status.CostUSD), 64)
+		u, asked := r.Status.Tokens, r.Status.Asked
 		if before(r.CreationTimestamp.Time, r.Name, until, but) {
 			sum.Runs++
 		}
 		sum.ToolCalls += int(r.Status.ToolCalls)
-		sum.Tokens += u.Input + u.Output + u.CacheRead + u.CacheWrite
-		sum.Cost += cost
+		sum.Tokens += u.Input + u.Output + u.CacheRead + u.CacheWrite + asked.Tokens
+		sum.Cost += declared.Amount(r.Status.CostUSD) + declared.Amount(asked.CostUSD)
 	}
 	return sum, err
 }

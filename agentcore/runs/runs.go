@@ -37,6 +37,10 @@ const (
 	PathAnnotation = "toolcrib.dev/path"
 	// AccessAnnotation is the most that the run may do for the agent that asked.
 	AccessAnnotation = "toolcrib.dev/access"
+	// TokensAnnotation and DollarsAnnotation are the most that the run may take
+	// for the agent that asked.
+	TokensAnnotation  = "toolcrib.dev/tokens-left"
+	DollarsAnnotation = "toolcrib.dev/dollars-left"
 )
 
 // Store keeps the runs of one agent.

@@ -2,11 +2,12 @@ package runs
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/run"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
 // spending is what one run of the day took.
@@ -103,10 +104,13 @@ func (r row) spent() spending {
 		}
 		return 0
 	}
-	cost, _ := strconv.ParseFloat(fmt.Sprint(r.cells["USD"]), 64)
+	amount := func(column string) float64 {
+		text, _ := r.cells[column].(string)
+		return declared.Amount(v1alpha1.Dollars(text))
+	}
 	return spending{r.name, r.created, run.Spent{
 		ToolCalls: int(number("Calls")),
-		Tokens:    number("Input") + number("Output") + number("Cache Read") + number("Cache Write"),
-		Cost:      cost,
+		Tokens:    number("Input") + number("Output") + number("Cache Read") + number("Cache Write") + number("Asked Tokens"),
+		Cost:      amount("USD") + amount("Asked USD"),
 	}}
 }

@@ -2,7 +2,6 @@ package runs
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,9 +22,10 @@ const (
 func describe(s *v1alpha1.AgentRunStatus, now *run.State, prices declared.Prices) {
 	s.Phase = cmp.Or(now.Phase, v1alpha1.RunRunning)
 	s.Turns, s.ToolCalls, s.Tokens = int32(len(now.Turns)), int32(now.ToolCalls), now.Usage
-	if cost, known := prices.Cost(now.Usage); known && cost > 0 {
-		s.CostUSD = dollars(cost)
+	if cost, known := prices.Cost(now.Usage); known {
+		s.CostUSD = declared.Dollars(cost)
 	}
+	s.Asked = now.Asked
 	if s.Phase.Final() {
 		s.Answer = cut(now.Answer(), mostAnswer)
 	}
@@ -69,12 +69,6 @@ func moment(t time.Time) *metav1.Time {
 	}
 	at := metav1.NewTime(t)
 	return &at
-}
-
-// dollars is an amount to the millionth.
-func dollars(amount float64) v1alpha1.Dollars {
-	text := strconv.FormatFloat(amount, 'f', 6, 64)
-	return v1alpha1.Dollars(strings.TrimRight(strings.TrimRight(text, "0"), "."))
 }
 
 // approvals are those that a run asked for. Of one that is asked for again, what

@@ -7,13 +7,16 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/linger"
 	"github.com/toolcrib/toolcrib/agentcore/record"
 	"github.com/toolcrib/toolcrib/agentcore/run"
+	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
@@ -221,7 +224,7 @@ func (w *Worker) run(ctx context.Context, claim Claim) (run.State, error) {
 	asked := claim.Run()
 	runner := w.Runner
 	runner.Spent = func(ctx context.Context) (run.Spent, error) { return w.Store.Spent(ctx, asked.Name) }
-	q := run.Question{Run: asked.Name, Text: asked.Spec.Prompt, Data: asked.Spec.Data, Path: Path(asked), Access: v1alpha1.Access(asked.Annotations[AccessAnnotation])}
+	q := run.Question{Run: asked.Name, Text: asked.Spec.Prompt, Data: asked.Spec.Data, Path: Path(asked), Access: v1alpha1.Access(asked.Annotations[AccessAnnotation]), Left: left(asked)}
 	if id := asked.Annotations[ContextAnnotation]; id != "" && len(claim.Events()) == 0 {
 		history, err := w.history(ctx, asked, id)
 		if err != nil && ctx.Err() == nil {
@@ -253,6 +256,12 @@ func Path(r v1alpha1.AgentRun) []string {
 		return nil
 	}
 	return strings.Split(r.Annotations[PathAnnotation], ",")
+}
+
+// left is what whoever asked has left for the run.
+func left(r v1alpha1.AgentRun) toolbox.Left {
+	tokens, _ := strconv.ParseInt(r.Annotations[TokensAnnotation], 10, 64)
+	return toolbox.Left{Tokens: max(0, tokens), Dollars: declared.Amount(v1alpha1.Dollars(r.Annotations[DollarsAnnotation]))}
 }
 
 // observer follows a run for those who listen, and for the metrics.

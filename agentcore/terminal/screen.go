@@ -4,6 +4,7 @@
 package terminal
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -153,6 +154,12 @@ func (s *Screen) Ended(name string, state *run.State, prices func(v1alpha1.Token
 	line := fmt.Sprintf("run %s: %d turns, %d tool calls, %d tokens", name, len(state.Turns), state.ToolCalls, u.Input+u.Output+u.CacheRead+u.CacheWrite)
 	if cost, known := prices(u); known {
 		line += fmt.Sprintf(", $%.4f", cost)
+	}
+	if a := state.Asked; a.Questions > 0 {
+		line += fmt.Sprintf("; %d questions to agents, %d tokens, $%s", a.Questions, a.Tokens, cmp.Or(a.CostUSD, "0"))
+		if a.Unstated > 0 {
+			line += fmt.Sprintf(", and more that %d of them do not tell", a.Unstated)
+		}
 	}
 	fmt.Fprintln(s.Errs, line)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/toolcrib/toolcrib/agentcore/declared"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
@@ -22,6 +24,7 @@ type heard struct {
 	words string   // of its latest message
 	order []string // of artifacts
 	texts map[string]string
+	took  *v1alpha1.AskedUsage // as it said last; nil if it does not say
 }
 
 // all hears a stream until it ends, or nothing more comes.
@@ -43,6 +46,7 @@ func (h *heard) hear(e a2a.Event) {
 		h.words, h.state = textOfParts(e.Parts), a2a.TaskStateCompleted
 	case *a2a.Task:
 		h.task = e.ID
+		h.takes(e.Metadata)
 		h.stands(e.Status)
 		for _, a := range e.Artifacts {
 			h.keep(a, false)
@@ -52,10 +56,39 @@ func (h *heard) hear(e a2a.Event) {
 		}
 	case *a2a.TaskStatusUpdateEvent:
 		h.task = e.TaskID
+		h.takes(e.Metadata)
 		h.stands(e.Status)
 	case *a2a.TaskArtifactUpdateEvent:
 		h.task = e.TaskID
 		h.keep(e.Artifact, e.Append)
+	}
+}
+
+// takes notes what the agent says that it has taken.
+func (h *heard) takes(metadata map[string]any) {
+	said, ok := metadata[MetaUsage]
+	if !ok {
+		return
+	}
+	raw, err := json.Marshal(said)
+	var u v1alpha1.AskedUsage
+	if err != nil || json.Unmarshal(raw, &u) != nil {
+		return
+	}
+	h.took = &u
+}
+
+// mostTokens is the most that an agent is believed to have taken for an answer.
+const mostTokens = 1e12
+
+// asked is what the question took, with what is to be believed of it.
+func (h *heard) asked() *v1alpha1.AskedUsage {
+	if h.took == nil {
+		return &v1alpha1.AskedUsage{Questions: 1, Unstated: 1}
+	}
+	return &v1alpha1.AskedUsage{
+		Questions: 1, Unstated: min(max(h.took.Unstated, 0), 1),
+		Tokens: min(max(h.took.Tokens, 0), mostTokens), CostUSD: declared.Dollars(declared.Amount(h.took.CostUSD)),
 	}
 }
 

@@ -102,18 +102,19 @@ func (r *remote) ask(ctx context.Context, t Tool, c Call, question string) (Outc
 		err = r.follow(ctx, way, heard)
 	}
 	if ctx.Err() != nil {
-		r.cancel(ctx, way, heard.task)
-		return r.failed(way, t, ctx.Err(), &sent), ctx.Err()
+		r.cancel(ctx, way, heard)
+		return r.failed(way, t, ctx.Err(), &sent, heard), ctx.Err()
 	}
 	if err != nil {
 		r.forget(way)
-		return r.failed(way, t, err, &sent), nil
+		return r.failed(way, t, err, &sent, heard), nil
 	}
 	if heard.state == a2a.TaskStateAuthRequired { // nobody would ever look at it again
-		r.cancel(ctx, way, heard.task)
+		r.cancel(ctx, way, heard)
 	}
 	r.remember(m.ContextID, heard.open())
 	o := heard.outcome(t.Name)
+	o.Asked = heard.asked()
 	o.Text = bounded(way.wire.shown(o.Text), r.box.options.MaxResultBytes)
 	return o, nil
 }
@@ -158,15 +159,18 @@ func (r *remote) follow(ctx context.Context, way *link, h *heard) error {
 }
 
 // cancel tells the agent to stop, and waits a moment for it to hear that.
-func (r *remote) cancel(ctx context.Context, way *link, task a2a.TaskID) {
-	if task == "" {
+func (r *remote) cancel(ctx context.Context, way *link, h *heard) {
+	if h.task == "" {
 		return
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer stop()
-	if _, err := way.CancelTask(ctx, &a2a.CancelTaskRequest{ID: task}); err != nil {
-		r.box.options.Logger.Warn("an agent was not told to stop", "agent", r.id, "task", string(task), "error", way.wire.shown(err.Error()))
+	ended, err := way.CancelTask(ctx, &a2a.CancelTaskRequest{ID: h.task})
+	if err != nil {
+		r.box.options.Logger.Warn("an agent was not told to stop", "agent", r.id, "task", string(h.task), "error", way.wire.shown(err.Error()))
+		return
 	}
+	h.takes(ended.Metadata)
 }
 
 // answeredBy reports whether the agent itself refused, in the words of its
@@ -176,8 +180,11 @@ func answeredBy(err error) bool {
 	return errors.As(err, &answer)
 }
 
-func (r *remote) failed(way *link, t Tool, err error, sent *trip) Outcome {
+func (r *remote) failed(way *link, t Tool, err error, sent *trip, h *heard) Outcome {
 	o := Outcome{Error: true}
+	if h.task != "" || !answeredBy(err) && !sent.harmless() {
+		o.Asked = h.asked()
+	}
 	what := line(way.wire.shown(r.why(err)), whyBytes)
 	switch {
 	case answeredBy(err):

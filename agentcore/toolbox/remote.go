@@ -17,10 +17,14 @@ import (
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
-// Keys of the metadata of a message from one agent to another.
+// Keys of the metadata of a message from one agent to another, and of the task
+// that comes of it.
 const (
-	MetaPath   = "toolcrib.dev/path"   // the agents above the one that is asked, outermost first, as NAMESPACE/NAME
-	MetaAccess = "toolcrib.dev/access" // the most that it may do for them; what its own policy says if absent
+	MetaPath        = "toolcrib.dev/path"         // the agents above the one that is asked, outermost first, as NAMESPACE/NAME
+	MetaAccess      = "toolcrib.dev/access"       // the most that it may do for them; what its own policy says if absent
+	MetaTokensLeft  = "toolcrib.dev/tokens-left"  // the most tokens that it may take for them, a number
+	MetaDollarsLeft = "toolcrib.dev/dollars-left" // the most US dollars that it may take for them, as text
+	MetaUsage       = "toolcrib.dev/usage"        // what it took by now, an AskedUsage
 )
 
 // MaxDepth is how many agents may stand above one that is asked.
@@ -126,6 +130,12 @@ func (r *remote) message(c Call, question string) *a2a.Message {
 	m.Metadata = map[string]any{MetaPath: path, mcpkit.MetaAgent: r.box.own}
 	if c.Access != "" {
 		m.Metadata[MetaAccess] = string(c.Access)
+	}
+	if c.Left.Tokens > 0 {
+		m.Metadata[MetaTokensLeft] = c.Left.Tokens
+	}
+	if c.Left.Dollars > 0 {
+		m.Metadata[MetaDollarsLeft] = string(declared.Dollars(c.Left.Dollars))
 	}
 	if c.Run == "" {
 		return m

@@ -3,6 +3,7 @@ package toolbox_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -19,6 +20,7 @@ import (
 	"github.com/toolcrib/toolcrib/agentcore/declared"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 )
 
 // other is another agent, served by the library of the protocol.
@@ -119,7 +121,7 @@ func TestAnotherAgent(t *testing.T) {
 			require.Equal(t, "Asks the agent agents/net-expert and waits for its answer. Knows networks.\n- dns: why a name resolves or not", tool.Description)
 			require.Equal(t, []any{toolbox.Write, true, true}, []any{tool.Class, tool.GatesItself, tool.Agent})
 
-			require.Equal(t, toolbox.Outcome{Text: "it is DNS"}, call(t, b, "ask_net-expert", `{"question":"why?"}`), "%s %v", version, streams)
+			require.Equal(t, toolbox.Outcome{Text: "it is DNS", Asked: unstated}, call(t, b, "ask_net-expert", `{"question":"why?"}`), "%s %v", version, streams)
 			first := o.last()
 			require.Equal(t, "why?", first.Parts[0].Text())
 			require.Equal(t, []any{"agents/sre"}, first.Metadata[toolbox.MetaPath])
@@ -146,7 +148,36 @@ func TestWhatAgentsAnswer(t *testing.T) {
 	} {
 		o := &other{answer: says(state, "no luck")}
 		b := open(t, asking(t), toolbox.Options{AgentURL: at(o.serve(t, "1.0", true))})
+		want.Asked = unstated
 		require.Equal(t, want, call(t, b, "ask_net-expert", `{"question":"why?"}`))
+	}
+}
+
+// unstated is what is known of an agent that says nothing of what it takes.
+var unstated = &v1alpha1.AskedUsage{Questions: 1, Unstated: 1}
+
+// TestWhatAgentsTake holds that an agent is believed what can be.
+func TestWhatAgentsTake(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]*v1alpha1.AskedUsage{
+		`{"tokens":1500,"costUSD":"0.25"}`:              {Questions: 1, Tokens: 1500, CostUSD: "0.25"},
+		`{"tokens":1500,"costUSD":"0.25","unstated":7}`: {Questions: 1, Unstated: 1, Tokens: 1500, CostUSD: "0.25"},
+		`{"tokens":-5,"costUSD":"-1","questions":99}`:   {Questions: 1, CostUSD: "0"},
+		`{"tokens":9000000000000000,"costUSD":"1e99"}`:  {Questions: 1, Tokens: 1e12, CostUSD: "0"},
+		`{"tokens":"many"}`:                             unstated,
+		`[]`:                                            unstated,
+	} {
+		var usage any
+		require.NoError(t, json.Unmarshal([]byte(said), &usage))
+		for _, version := range []string{"1.0", "0.3"} {
+			o := &other{answer: func(_ context.Context, e *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				done := a2a.NewStatusUpdateEvent(e, a2a.TaskStateCompleted, a2a.NewMessageForTask(a2a.MessageRoleAgent, e, a2a.NewTextPart("fine")))
+				done.Metadata = map[string]any{toolbox.MetaUsage: usage}
+				yield(done, nil)
+			}}
+			b := open(t, asking(t), toolbox.Options{AgentURL: at(o.serve(t, version, true))})
+			require.Equal(t, want, call(t, b, "ask_net-expert", `{"question":"why?"}`).Asked, said)
+		}
 	}
 }
 
@@ -259,7 +290,7 @@ func TestAStreamThatBreaks(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	b := open(t, asking(t), toolbox.Options{AgentURL: at(broken)})
-	require.Equal(t, toolbox.Outcome{Text: "it is DNS"}, call(t, b, "ask_net-expert", `{"question":"why?"}`))
+	require.Equal(t, toolbox.Outcome{Text: "it is DNS", Asked: unstated}, call(t, b, "ask_net-expert", `{"question":"why?"}`))
 }
 
 func TestAgentsDeclaredHere(t *testing.T) {

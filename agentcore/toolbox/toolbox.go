@@ -44,6 +44,14 @@ type Call struct {
 	Fresh     bool            // nothing is known to have come of an earlier try
 	Awaits    string          // the approval that an earlier try was told to wait for; the call uses up no other
 	Access    v1alpha1.Access // the most that an agent may do that is called; what its own policy says if empty
+	Left      Left            // the most that an agent may take that is called
+}
+
+// Left is what a run may still take, of which an agent that it asks takes its
+// part. Zero is no limit.
+type Left struct {
+	Tokens  int64
+	Dollars float64
 }
 
 // Outcome is what a tool answered.
@@ -52,6 +60,8 @@ type Outcome struct {
 	Error    bool      // the tool says that it failed
 	Unsure   bool      // it is not known whether the call took effect
 	Approval *Approval // why nothing was done, if a person must decide
+
+	Asked *v1alpha1.AskedUsage // what an agent took; nil if none was asked
 }
 
 // Approval is a decision that a call waits for, as its server keeps it.

@@ -106,13 +106,15 @@ type RunLimits struct {
 	Duration *metav1.Duration `json:"duration,omitempty"`
 
 	// Tokens is how many tokens the model may read and write, those it reads
-	// from a cache included.
+	// from a cache included, together with the models of agents that are asked as
+	// tools, as far as these say what they take.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	Tokens *int64 `json:"tokens,omitempty"`
 
-	// CostUSD is what the model may cost.
+	// CostUSD is what the model may cost, together with the models of agents that
+	// are asked as tools, as far as these say what they take.
 	//
 	// +optional
 	CostUSD *Dollars `json:"costUSD,omitempty"`
@@ -136,13 +138,15 @@ type DayLimits struct {
 	ToolCalls *int32 `json:"toolCalls,omitempty"`
 
 	// Tokens is how many tokens the model may read and write, those it reads
-	// from a cache included.
+	// from a cache included, together with the models of agents that are asked as
+	// tools, as far as these say what they take.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	Tokens *int64 `json:"tokens,omitempty"`
 
-	// CostUSD is what the model may cost.
+	// CostUSD is what the model may cost, together with the models of agents that
+	// are asked as tools, as far as these say what they take.
 	//
 	// +optional
 	CostUSD *Dollars `json:"costUSD,omitempty"`

@@ -61,6 +61,7 @@ func TestEveryFieldOfARunSurvives(t *testing.T) {
 	usage := v1alpha1.TokenUsage{Input: 1, Output: 2, CacheRead: 3, CacheWrite: 4}
 	status := v1alpha1.AgentRunStatus{
 		Phase: v1alpha1.RunCompleted, Message: "It was full.", Answer: "The disk was full.", Turns: 2, ToolCalls: 1, Tokens: usage, CostUSD: "0.012345",
+		Asked:     v1alpha1.AskedUsage{Questions: 2, Unstated: 1, Tokens: 500, CostUSD: "0.5"},
 		Approvals: []v1alpha1.RunApproval{{Name: "tools/k8s-scale-1", Tool: "k8s_scale", Target: "deployments/web", Decision: v1alpha1.DecisionDenied}},
 		TraceID:   "4bf92f3577b34da6a3ce929d0e0e4736", Revision: "0a1b2c3d4e", StartedAt: &at, FinishedAt: &at,
 		Claim: &v1alpha1.RunClaim{Holder: "a-5f7c/1", RenewedAt: metav1.NewMicroTime(at.Time.Add(time.Microsecond))},
@@ -70,7 +71,7 @@ func TestEveryFieldOfARunSurvives(t *testing.T) {
 				Calls: []v1alpha1.ToolCall{{ID: "c1", Server: "tools/kube", Tool: "k8s_scale", Arguments: `{"b":1,"a":12345678901234567890}`}}},
 			{Time: "2026-01-02T03:04:05.008Z", Type: v1alpha1.EventCall, Turn: 1, Call: "c1", Tool: "k8s_scale"},
 			{Time: "2026-01-02T03:04:05.009Z", Type: v1alpha1.EventWaits, Turn: 1, Call: "c1", Tool: "k8s_scale", Approval: "tools/k8s-scale-1", Reason: "a person decides"},
-			{Time: "2026-01-02T03:04:05.010Z", Type: v1alpha1.EventResult, Turn: 1, Call: "c1", Tool: "k8s_scale", Error: true, Text: "denied"},
+			{Time: "2026-01-02T03:04:05.010Z", Type: v1alpha1.EventResult, Turn: 1, Call: "c1", Tool: "k8s_scale", Error: true, Text: "denied", Asked: &v1alpha1.AskedUsage{Questions: 1, Tokens: 5, CostUSD: "0.5"}},
 			{Time: "2026-01-02T03:04:05.011Z", Type: v1alpha1.EventEnded, Reason: "done"},
 		},
 	}
@@ -79,8 +80,8 @@ func TestEveryFieldOfARunSurvives(t *testing.T) {
 	admin.does(t, "patch", "agentrun", "full", "--subresource=status", "--type=merge", "-p", string(patch))
 	require.Equal(t, full.Spec, ran(t, "full").Spec)
 	require.Equal(t, status, ran(t, "full").Status, "to the byte, what a provider signed too")
-	require.Equal(t, `NAME   AGENT   TRIGGER   PHASE       TURNS   CALLS   USD        AGE   BY    INPUT   OUTPUT   CACHE READ   CACHE WRITE   MESSAGE
-full   a       Agent     Completed   2       1       0.012345   0s    ada   1       2        3            4             It was full.
+	require.Equal(t, `NAME   AGENT   TRIGGER   PHASE       TURNS   CALLS   USD        AGE   BY    INPUT   OUTPUT   CACHE READ   CACHE WRITE   ASKED TOKENS   ASKED USD   MESSAGE
+full   a       Agent     Completed   2       1       0.012345   0s    ada   1       2        3            4             500            0.5         It was full.
 `, still(admin.does(t, "get", "arun", "full", "-o", "wide")))
 }
 

@@ -30,6 +30,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name=Output,type=integer,JSONPath=`.status.tokens.output`,priority=1,description="Tokens that the model wrote"
 // +kubebuilder:printcolumn:name="Cache Read",type=integer,JSONPath=`.status.tokens.cacheRead`,priority=1,description="Tokens that the model read from a cache"
 // +kubebuilder:printcolumn:name="Cache Write",type=integer,JSONPath=`.status.tokens.cacheWrite`,priority=1,description="Tokens that the model read and wrote into a cache"
+// +kubebuilder:printcolumn:name="Asked Tokens",type=integer,JSONPath=`.status.asked.tokens`,priority=1,description="Tokens that agents took that the run asked"
+// +kubebuilder:printcolumn:name="Asked USD",type=string,JSONPath=`.status.asked.costUSD`,priority=1,description="What these cost, in US dollars"
 // +kubebuilder:printcolumn:name=Message,type=string,JSONPath=`.status.message`,priority=1,description="How it stands, in a line"
 type AgentRun struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -239,7 +241,7 @@ type AgentRunStatus struct {
 	// +optional
 	ToolCalls int32 `json:"toolCalls,omitempty"`
 
-	// Tokens is what the model read and wrote, in all.
+	// Tokens is what the run's own model read and wrote, in all.
 	//
 	// +optional
 	Tokens TokenUsage `json:"tokens,omitzero"`
@@ -248,6 +250,12 @@ type AgentRunStatus struct {
 	//
 	// +optional
 	CostUSD Dollars `json:"costUSD,omitempty"`
+
+	// Asked is what agents took that the run asked as tools, which is not in
+	// tokens and costUSD. It counts towards the limits of the run all the same.
+	//
+	// +optional
+	Asked AskedUsage `json:"asked,omitzero"`
 
 	// Approvals are the approvals that the run asked for.
 	//
@@ -312,6 +320,32 @@ type TokenUsage struct {
 	//
 	// +optional
 	CacheWrite int64 `json:"cacheWrite,omitempty"`
+}
+
+// AskedUsage is what agents took that were asked as tools, with those that they
+// asked in turn.
+type AskedUsage struct {
+	// Questions is how often agents were asked.
+	//
+	// +optional
+	Questions int32 `json:"questions,omitempty"`
+
+	// Unstated is of how many questions it is not known what all of it took: the
+	// agent does not say, or the price of its model is not known. What is not
+	// known counts towards no limit.
+	//
+	// +optional
+	Unstated int32 `json:"unstated,omitempty"`
+
+	// Tokens is how many tokens their models read and wrote.
+	//
+	// +optional
+	Tokens int64 `json:"tokens,omitempty"`
+
+	// CostUSD is what their models cost.
+	//
+	// +optional
+	CostUSD Dollars `json:"costUSD,omitempty"`
 }
 
 // RunApproval is an approval that a run asked for.

@@ -101,6 +101,11 @@ type AgentRunEvent struct {
 	// +optional
 	Usage *TokenUsage `json:"usage,omitempty"`
 
+	// Asked is what an agent took that the call asked (result).
+	//
+	// +optional
+	Asked *AskedUsage `json:"asked,omitempty"`
+
 	// Opaque is the model's answer in its provider's own form, as JSON text, if
 	// it must be sent back unchanged, as signed thoughts must (answered).
 	//
