@@ -22,6 +22,7 @@ spec:
   declarative:
     systemMessage: Hello.
     memory: {modelConfig: x}
+    tools: [{mcpServer: {name: other, kind: MCPServer}}, {mcpServer: {name: another, kind: Service, apiGroup: ""}}]
     deployment:
       imageRegistry: mirror.example:5000
       podSecurityContext: {runAsUser: 0, fsGroup: 7}
@@ -30,7 +31,7 @@ spec:
 `)
 	agent := agentOf(here, "bold")
 	becomes(t, agent, "Ready", metav1.ConditionTrue, "Serving")
-	require.Equal(t, "admitted and not served: spec.declarative.memory, "+
+	require.Equal(t, "admitted and not served: spec.declarative.memory, spec.declarative.tools[0].mcpServer.kind=MCPServer, spec.declarative.tools[1].mcpServer.kind=Service, "+
 		"spec.declarative.deployment.podSecurityContext.runAsUser (restricted pod security wins), "+
 		"spec.declarative.deployment.securityContext.privileged (restricted pod security wins), "+
 		"spec.declarative.deployment.securityContext.readOnlyRootFilesystem (restricted pod security wins), "+

@@ -12,7 +12,9 @@ import (
 // the pod.
 func (r *Reconciler) normalise(_ context.Context, w *work) error {
 	var p problems
-	if err := w.declared.Normalise(); err != nil {
+	err := w.declared.Normalise()
+	w.unserved = w.declared.Unsupported() // before resolve leaves out what is not served
+	if err != nil {
 		p.add("Invalid", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return p.err()
 	}

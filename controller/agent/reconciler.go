@@ -33,6 +33,7 @@ type work struct {
 	declared   *kagent.Agent // normalised
 	settings   settings      // of its pod
 	references references
+	unserved   []string // paths of what is admitted and not served
 	overridden []string // paths of settings that restricted pod security overrides
 	notes      []string // what could not be checked
 

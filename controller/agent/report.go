@@ -31,7 +31,7 @@ func (r *Reconciler) reportAccepted(w *work, err error) {
 		message += "; but " + strings.Join(w.notes, "; ")
 	}
 	outcome.Set(&w.Status.Conditions, w.Generation, outcome.Accepted, err, "Accepted", message)
-	unsupported := w.declared.Unsupported()
+	unsupported := w.unserved
 	becomes := "the agent runs without"
 	if w.declared.Spec.BYO != nil {
 		becomes = ""
