@@ -14,7 +14,7 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	here, there := namespace(t, nil), namespace(t, nil)
 	url := serves(t, mcpServer("k8s_get_pods", "k8s_get_nodes"))
-	apply(t, here, model+remote("kubernetes", url, ""))
+	apply(t, here, model+remote("kubernetes", url, "")+remote("writes", serves(t, mcpServer("k8s_scale")), ""))
 	apply(t, there, remote("shut", url, "")+remote("secretive", url, "  allowedNamespaces: {from: All}\n  headersFrom: [{name: X-Key, valueFrom: {type: Secret, name: key, key: k}}]\n")+fmt.Sprintf(`
 apiVersion: kagent.dev/v1alpha2
 kind: Agent
@@ -29,6 +29,7 @@ spec:
   declarative: {systemMessage: I am, tools: [{agent: {name: %[1]s/wrong}}]}
 `, here))
 	becomes(t, serverOf(here, "kubernetes"), "Accepted", metav1.ConditionTrue, "Discovered")
+	becomes(t, serverOf(here, "writes"), "Accepted", metav1.ConditionTrue, "Discovered")
 	apply(t, here, fmt.Sprintf(`
 apiVersion: kagent.dev/v1alpha2
 kind: Agent
@@ -40,7 +41,7 @@ spec:
     promptTemplate: {dataSources: [{name: parts}]}
     deployment: {serviceAccountName: nobody}
     tools:
-    - mcpServer: {name: kubernetes, toolNames: [k8s_get_pod, k8s_get_nodes, prometheus_query]}
+    - mcpServer: {name: kubernetes, toolNames: [k8s_get_pod, k8s_get_nodes, prometheus_query, k8s_scale]}
     - mcpServer: {name: kubernets, toolNames: [a]}
     - mcpServer: {name: shut, namespace: %[1]s}
     - mcpServer: {name: %[1]s/secretive}
@@ -57,6 +58,7 @@ spec:
 		`spec.declarative.deployment.serviceAccountName: there is no ServiceAccount "nobody"`,
 		`spec.declarative.tools[0].mcpServer.toolNames[0]: RemoteMCPServer "kubernetes" has no tool "k8s_get_pod"; the nearest are k8s_get_pods, k8s_get_nodes`,
 		`spec.declarative.tools[0].mcpServer.toolNames[2]: RemoteMCPServer "kubernetes" has no tool "prometheus_query"; there are k8s_get_nodes, k8s_get_pods`,
+		`spec.declarative.tools[0].mcpServer.toolNames[3]: RemoteMCPServer "kubernetes" has no tool "k8s_scale"; RemoteMCPServer "writes" has it; take it from there`,
 		`spec.declarative.tools[1].mcpServer.name: there is no RemoteMCPServer "kubernets" in namespace "` + here + `"; the nearest are kubernetes`,
 		`spec.declarative.tools[2].mcpServer: RemoteMCPServer "shut" of namespace "` + there + `" may not be used from namespace "` + here + `"`,
 		`RemoteMCPServer "secretive" takes header X-Key from Secret "key" of namespace "` + there + `", which pods of namespace "` + here + `" cannot have`,

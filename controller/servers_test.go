@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,8 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func TestToolsAreDiscoveredWithTheirClass(t *testing.T) {
@@ -155,7 +159,7 @@ spec: {declarative: {systemMessage: Look., tools: [{mcpServer: {name: thief}}]}}
 func TestGrantsThatAreMissingAreSaidWithTheLinesThatMakeThem(t *testing.T) {
 	t.Parallel()
 	here := namespace(t, nil)
-	apply(t, here, strings.Replace(remote("tools", serves(t, mcpServer("look", "watch")), ""), "{name: tools}", "{name: tools, annotations: {toolcrib.dev/audience: tools.test.svc}}", 1)+model+`
+	apply(t, here, strings.Replace(remote("tools", serves(t, mcpServer("look", "watch", "stare")), ""), "{name: tools}", "{name: tools, annotations: {toolcrib.dev/audience: tools.test.svc}}", 1)+model+`
 apiVersion: kagent.dev/v1alpha2
 kind: Agent
 metadata: {name: asker}
@@ -164,10 +168,33 @@ spec: {declarative: {systemMessage: Look., tools: [{mcpServer: {name: tools, too
 	agent := agentOf(here, "asker")
 	message := becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing")
 	require.Contains(t, message, "it may not call look, watch;")
-	_, lines, _ := strings.Cut(message, "with: ")
+	runs(t, message)
+	require.Equal(t, "it may call all 2 tools that it names", becomes(t, agent, "ToolsGranted", metav1.ConditionTrue, "Granted"))
+
+	// The role is there already when the agent is to have one tool more.
+	require.NoError(t, admin.Patch(limit(t), agent, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"declarative":{"tools":[{"mcpServer":{"name":"tools","toolNames":["watch","look","stare","gaze"]}}]}}}`))))
+	message = becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing")
+	require.Contains(t, message, "it may not call stare;", "of a tool that is not there nobody grants anything")
+	runs(t, message)
+	require.Equal(t, "it may call all 3 tools that it names", becomes(t, agent, "ToolsGranted", metav1.ConditionTrue, "Granted"))
+}
+
+// runs runs the lines that a message ends with, as a shell does: each is a
+// command whose output another one reads.
+func runs(t *testing.T, message string) {
+	t.Helper()
+	_, lines, found := strings.Cut(message, "with: ")
+	require.True(t, found, message)
 	for line := range strings.SplitSeq(lines, " && ") {
-		_, err := cluster.Kubectl(limit(t), strings.Fields(line)[1:]...)
+		writes, reads, found := strings.Cut(line, " -f -")
+		require.True(t, found && reads == "", line)
+		create, reconcile, found := strings.Cut(writes, " | ")
+		require.True(t, found, line)
+		out, err := cluster.Kubectl(limit(t), strings.Fields(create)[1:]...)
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "grant.yaml")
+		require.NoError(t, os.WriteFile(file, out, 0o600))
+		_, err = cluster.Kubectl(limit(t), append(strings.Fields(reconcile)[1:], "-f", file)...)
 		require.NoError(t, err)
 	}
-	require.Equal(t, "it may call all 2 tools that it names", becomes(t, agent, "ToolsGranted", metav1.ConditionTrue, "Granted"))
 }

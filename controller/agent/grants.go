@@ -125,9 +125,17 @@ func howToGrant(w *work, missing map[string][]string) string {
 		for _, tool := range tools {
 			names.WriteString(" --resource-name=" + tool)
 		}
-		lines = append(lines, fmt.Sprintf("it may not call %s; whoever looks after the tools of namespace %s grants that with: kubectl -n %s create role %s --verb=call --resource=tools.toolcrib.dev%s && kubectl -n %s create rolebinding %s --role=%s --serviceaccount=%s:%s",
-			strings.Join(tools, ", "), namespace, namespace, role, names.String(), namespace, role, role, w.Namespace, serviceAccount(w)))
+		lines = append(lines, fmt.Sprintf("it may not call %s; whoever looks after the tools of namespace %s grants that with: %s && %s",
+			strings.Join(tools, ", "), namespace,
+			merge("-n %s create role %s --verb=call --resource=tools.toolcrib.dev%s", namespace, role, names.String()),
+			merge("-n %s create rolebinding %s --role=%s --serviceaccount=%s:%s", namespace, role, role, w.Namespace, serviceAccount(w))))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "; ")
+}
+
+// merge is the line that makes what kubectl create would, or adds it to what
+// is there of that name already: the role of tools that were granted before.
+func merge(create string, args ...any) string {
+	return "kubectl " + fmt.Sprintf(create, args...) + " --dry-run=client -o yaml | kubectl auth reconcile -f -"
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (s *resolver) server(ctx context.Context, path string, t *kagent.MCPServerT
 	if !s.allowed(ctx, path, "RemoteMCPServer", &server, server.Spec.AllowedNamespaces) {
 		return
 	}
-	s.names(path, t, &server)
+	s.names(ctx, path, t, &server)
 	if !s.w.references.once("RemoteMCPServer", t.Namespace, t.Name) {
 		return
 	}
@@ -69,7 +70,7 @@ func (s *resolver) server(ctx context.Context, path string, t *kagent.MCPServerT
 
 // names compares the names of tools with those that the server was found to
 // have, and notes the grants that the agent needs for them.
-func (s *resolver) names(path string, t *kagent.MCPServerTool, server *kagent.RemoteMCPServer) {
+func (s *resolver) names(ctx context.Context, path string, t *kagent.MCPServerTool, server *kagent.RemoteMCPServer) {
 	var known []string
 	for _, tool := range server.Status.DiscoveredTools {
 		known = append(known, tool.Name)
@@ -77,10 +78,11 @@ func (s *resolver) names(path string, t *kagent.MCPServerTool, server *kagent.Re
 	if len(known) == 0 {
 		s.w.notes = append(s.w.notes, fmt.Sprintf("the tools of RemoteMCPServer %q were not checked, as none are known yet", server.Name))
 	}
+	has := func(name string) bool { return len(known) == 0 || slices.Contains(known, name) }
 	check := func(field string, names []string) {
 		for i, name := range names {
-			if len(known) > 0 && !slices.Contains(known, name) {
-				s.add("ToolNotFound", "%s: RemoteMCPServer %q has no tool %q; %s", at(path+"."+field, i), server.Name, name, nearest.Advice(name, known))
+			if !has(name) {
+				s.add("ToolNotFound", "%s: RemoteMCPServer %q has no tool %q; %s", at(path+"."+field, i), server.Name, name, cmp.Or(s.elsewhere(ctx, name), nearest.Advice(name, known)))
 			}
 		}
 	}
@@ -92,10 +94,29 @@ func (s *resolver) names(path string, t *kagent.MCPServerTool, server *kagent.Re
 		return // it knows its callers by other means than the cluster
 	}
 	for _, name := range t.ToolNames {
-		if s.w.references.once("grant", server.Namespace, name) {
+		if has(name) && s.w.references.once("grant", server.Namespace, name) {
 			s.w.references.grants = append(s.w.references.grants, grant{server.Namespace, name})
 		}
 	}
+}
+
+// elsewhere says which RemoteMCPServers of the Agent's namespace have the tool:
+// the tools that write are often those of another server. It is empty if there
+// are none.
+func (s *resolver) elsewhere(ctx context.Context, tool string) string {
+	var list kagent.RemoteMCPServerList
+	s.fail(s.List(ctx, &list, client.InNamespace(s.w.Namespace), client.UnsafeDisableDeepCopy))
+	var have []string
+	for _, server := range list.Items {
+		if slices.ContainsFunc(server.Status.DiscoveredTools, func(t kagent.MCPTool) bool { return t.Name == tool }) {
+			have = append(have, fmt.Sprintf("%q", server.Name))
+		}
+	}
+	if len(have) == 0 {
+		return ""
+	}
+	slices.Sort(have)
+	return "RemoteMCPServer " + strings.Join(have, ", ") + " has it; take it from there"
 }
 
 // audience refuses to hand agents' tokens to a server that could use them on
