@@ -41,11 +41,13 @@ func asked(t *testing.T, namespace, agent string, ttl *int32) *v1alpha1.AgentRun
 	return run
 }
 
-// becameOf writes the run's status, as its agent does.
+// becameOf writes the run's status, as its agent does. The controller may have
+// written that it waits.
 func becameOf(t *testing.T, run *v1alpha1.AgentRun, status v1alpha1.AgentRunStatus) {
 	t.Helper()
+	before := run.DeepCopy()
 	run.Status = status
-	require.NoError(t, admin.Status().Update(limit(t), run))
+	require.NoError(t, admin.Status().Patch(limit(t), run, client.MergeFrom(before)))
 }
 
 // looksAt reconciles the object at that time.
@@ -104,12 +106,19 @@ func TestARunWithoutAnAgentFails(t *testing.T) {
 	run := asked(t, ns, "never-was", nil)
 	clock := clocktesting.NewFakePassiveClock(run.CreationTimestamp.Add(time.Minute))
 	r := &agentrun.Reconciler{Client: own(t), Fresh: own(t), Clock: clock}
+	why := fmt.Sprintf(`there is no Agent "never-was" in namespace %q; kubectl get agents lists those that can be asked`, ns)
 	require.Equal(t, 9*time.Minute, looksAt(t, r, run).RequeueAfter)
+	require.False(t, gone(t, run))
+	require.Equal(t, v1alpha1.RunPending, run.Status.Phase)
+	require.Equal(t, "waits until "+run.CreationTimestamp.Add(10*time.Minute).UTC().Format(time.RFC3339)+": "+why, run.Status.Message)
+	told := run.ResourceVersion
+	looksAt(t, r, run)
+	require.False(t, gone(t, run))
+	require.Equal(t, told, run.ResourceVersion, "what it says already is not written again")
 	clock.SetTime(run.CreationTimestamp.Add(10 * time.Minute))
 	require.Zero(t, looksAt(t, r, run))
 	require.False(t, gone(t, run))
 	require.Equal(t, v1alpha1.RunFailed, run.Status.Phase)
-	why := fmt.Sprintf(`there is no Agent "never-was" in namespace %q; kubectl get agents lists those that can be asked`, ns)
 	require.Equal(t, why, run.Status.Message)
 	require.Equal(t, clock.Now().Unix(), run.Status.FinishedAt.Unix())
 	require.Len(t, run.Status.Events, 1)

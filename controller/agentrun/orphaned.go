@@ -25,7 +25,11 @@ func (r *Reconciler) orphaned(ctx context.Context, run *v1alpha1.AgentRun) (ctrl
 	if err != nil || why == "" {
 		return ctrl.Result{}, err
 	}
-	if wait := since.Add(grace).Sub(r.Clock.Now()); wait > 0 {
+	end := since.Add(grace)
+	if wait := end.Sub(r.Clock.Now()); wait > 0 {
+		if err := r.tell(ctx, run, fmt.Sprintf("waits until %s: %s", end.UTC().Format(time.RFC3339), why)); err != nil {
+			return ctrl.Result{}, err
+		}
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	return ctrl.Result{}, r.fail(ctx, run, why)
@@ -58,6 +62,21 @@ func (r *Reconciler) unserved(ctx context.Context, run *v1alpha1.AgentRun) (why 
 		since = c.LastTransitionTime.Time
 	}
 	return fmt.Sprintf("Agent %q does not serve (%s): %s", run.Spec.Agent, c.Reason, c.Message), since, nil
+}
+
+// tell has the run say what it waits for, unless somebody has taken it up since:
+// what it says then is theirs.
+func (r *Reconciler) tell(ctx context.Context, run *v1alpha1.AgentRun, what string) error {
+	if what = clip(what); run.Status.Claim != nil || run.Status.Message == what {
+		return nil
+	}
+	before := run.DeepCopy()
+	run.Status.Message = what
+	err := r.Client.Status().Patch(ctx, run, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("tell what AgentRun %s/%s waits for: %w", run.Namespace, run.Name, err)
+	}
+	return nil
 }
 
 // fail ends the run with the version that was looked at, so that an agent that
