@@ -168,6 +168,9 @@ spec: {declarative: {systemMessage: Look., tools: [{mcpServer: {name: tools, too
 	agent := agentOf(here, "asker")
 	message := becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing")
 	require.Contains(t, message, "it may not call look, watch;")
+	table, err := cluster.Kubectl(limit(t), "-n", here, "get", "agents")
+	require.NoError(t, err)
+	require.Regexp(t, `GRANTED +REVISION.*\nasker.* False  `, string(table))
 	runs(t, message)
 	require.Equal(t, "it may call all 2 tools that it names", becomes(t, agent, "ToolsGranted", metav1.ConditionTrue, "Granted"))
 

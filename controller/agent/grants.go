@@ -18,10 +18,12 @@ import (
 // ToolsGranted says whether the agent may call the tools that it names.
 const ToolsGranted = "ToolsGranted"
 
-// How long an answer about a grant counts.
+// How long an answer about a grant counts, and when one that is missing is looked
+// for again: after its answer has ceased to count, jitter and all.
 const (
 	granted    = 5 * time.Minute
-	notGranted = 30 * time.Second
+	notGranted = 15 * time.Second
+	lookAgain  = 30 * time.Second
 )
 
 // grant is the right to call one tool of the servers of a namespace.
@@ -109,7 +111,7 @@ func (r *Reconciler) reportGrants(ctx context.Context, w *work) error {
 	}
 	var err error
 	if len(missing) > 0 {
-		err = outcome.Waiting(notGranted, "GrantsMissing", "%s", howToGrant(w, missing))
+		err = outcome.Waiting(lookAgain, "GrantsMissing", "%s", howToGrant(w, missing))
 	}
 	outcome.Set(&w.Status.Conditions, w.Generation, ToolsGranted, err, "Granted", fmt.Sprintf("it may call all %d tools that it names", len(w.references.grants)))
 	return err

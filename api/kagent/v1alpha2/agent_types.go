@@ -13,9 +13,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name=Model,type=string,JSONPath=`.spec.declarative.modelConfig`,description="The ModelConfig it thinks with"
 // +kubebuilder:printcolumn:name=Accepted,type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`,description="Whether all that it names is there and fits"
 // +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether it can be asked"
+// +kubebuilder:printcolumn:name=Granted,type=string,JSONPath=`.status.conditions[?(@.type=="ToolsGranted")].status`,description="Whether it may call the tools that it names"
 // +kubebuilder:printcolumn:name=Revision,type=string,JSONPath=`.status.revision`,description="The configuration that serves"
 // +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`,description="How long ago it was made"
-// +kubebuilder:printcolumn:name=Message,type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`,priority=1,description="What is wrong, if anything is"
+// +kubebuilder:printcolumn:name=Message,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1,description="What serves, or what keeps it from that"
 type Agent struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

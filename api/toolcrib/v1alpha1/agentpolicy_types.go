@@ -35,7 +35,10 @@ type AgentPolicySpec struct {
 	// +required
 	AgentSelector metav1.LabelSelector `json:"agentSelector"`
 
-	// Access is the most its agents may do.
+	// Access is the most its agents may do, ReadOnly if absent. ReadOnly: tools
+	// that write are not offered to the model. Approve: a person decides about
+	// each write, as without any policy. Write: of itself the agent asks about
+	// nothing but what its requireApproval names; tool servers ask all the same.
 	//
 	// +optional
 	// +kubebuilder:default=ReadOnly
