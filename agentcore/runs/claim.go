@@ -270,5 +270,8 @@ func (k *claim) Release(ctx context.Context) error {
 	if !state.Over() {
 		ops = append(ops, op{"add", "/status/phase", v1alpha1.RunPending}, op{"add", "/status/message", "was handed over, and waits for an agent to go on with it"})
 	}
-	return k.patch(ctx, k.run.Name, ops)
+	if err := k.patch(ctx, k.run.Name, ops); !apierrors.IsNotFound(err) {
+		return err
+	}
+	return nil // it was deleted
 }

@@ -244,6 +244,42 @@ func TestARunThatIsDeleted(t *testing.T) {
 	require.Zero(t, spent.Runs, "it was deleted before anybody counted")
 }
 
+// unclaimed is a store whose claims are never renewed, so that nothing but its
+// watch tells what becomes of a run.
+type unclaimed struct{ runs.Store }
+
+type unrenewed struct{ runs.Claim }
+
+func (unrenewed) Renew(context.Context) error { return nil }
+
+func (s unclaimed) Claim(ctx context.Context, name, stale string) (runs.Claim, error) {
+	claim, err := s.Store.Claim(ctx, name, stale)
+	return unrenewed{claim}, err
+}
+
+func TestWorkOnARunThatIsDeletedEnds(t *testing.T) {
+	t.Parallel()
+	a, kubeconfig := room(t)
+	s := open(t, a, kubeconfig)
+	m, asked, _ := holding()
+	ended := make(chan error, 1)
+	works(t, unclaimed{s}, a, thinker(func(ctx context.Context, r model.Request, say func(string)) (model.Reply, error) {
+		reply, err := m(ctx, r, say)
+		ended <- context.Cause(ctx)
+		return reply, err
+	}), &shelf{})
+	r := ask(t, s, "Is all well?")
+	<-asked
+	_, err := cluster.Kubectl(t.Context(), "delete", "agentrun", r.Name, "-n", a.Namespace)
+	require.NoError(t, err)
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, run.ErrHandover)
+	case <-time.After(5 * time.Minute):
+		require.Fail(t, "the model is still asked")
+	}
+}
+
 func TestConversations(t *testing.T) {
 	for name, make := range stores(t) {
 		t.Run(name, func(t *testing.T) {

@@ -94,7 +94,7 @@ func (w *Worker) Work(ctx context.Context) {
 func (w *Worker) see(s Sighting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if j := w.working[s.Name]; j != nil && !s.Gone && j.spec != s.Spec {
+	if j := w.working[s.Name]; j != nil && (s.Gone || j.spec != s.Spec) {
 		j.spec = s.Spec
 		go w.obey(s.Name)
 	}
@@ -307,6 +307,9 @@ func (w *Worker) obey(name string) {
 	j := w.working[name]
 	switch {
 	case j == nil:
+	case errors.Is(err, ErrNotFound):
+		w.Log.Info("a run was deleted", "run", name)
+		j.cancel(run.ErrHandover)
 	case err != nil:
 		j.spec = 0 // the next change is looked at again
 	case r.Spec.Cancel:
