@@ -6,6 +6,7 @@ package a2a
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ type Options struct {
 	HTTP          mcpkit.HTTPOptions
 	MostPending   int // runs that nobody works on yet, before messages are refused; DefaultMostPending if 0
 	Logger        *slog.Logger
+
+	MostOpen       int // requests that wait for their runs, streams included; DefaultMostOpen if 0
+	MostOpenCaller int // of one caller; DefaultMostOpenCaller if 0
 }
 
 // DefaultMostPending is how many runs may wait for their turn.
@@ -61,7 +65,7 @@ func Handler(o Options) (http.Handler, error) {
 		o.MostPending = DefaultMostPending
 	}
 	o.HTTP.MaxRequestBytes = maxRequest
-	s := &server{Options: o}
+	s := &server{Options: o, crowd: crowd{most: cmp.Or(o.MostOpen, DefaultMostOpen), mostCaller: cmp.Or(o.MostOpenCaller, DefaultMostOpenCaller), open: map[string]int{}}}
 	name := o.Agent.Namespace + "/" + o.Agent.Name
 	asks, err := mcpkit.Door(mcpkit.Options{Name: name, Logger: o.Logger, Authenticator: o.Authenticator}, o.HTTP, s.authorized(s.wires()))
 	if err != nil {
@@ -81,6 +85,7 @@ func Handler(o Options) (http.Handler, error) {
 type server struct {
 	Options
 	unsupported
+	crowd crowd
 }
 
 // authorized lets those through who may ask the agent: verb ask on
@@ -125,11 +130,11 @@ func (s *server) wires() http.Handler {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		var asked struct{ Method string }
+		form := current
 		if err := json.Unmarshal(body, &asked); err == nil && strings.Contains(asked.Method, "/") {
-			before.ServeHTTP(w, r)
-			return
+			form = before
 		}
-		current.ServeHTTP(w, r)
+		s.crowd.admit(asked.Method, form, w, r)
 	})
 }
 

@@ -82,6 +82,8 @@ func plainly(err error, status int, audience string, patience time.Duration) str
 		return "it wants to know who calls (HTTP 401); name the audience of its tokens in annotation toolcrib.dev/audience, or send a credential with headersFrom"
 	case status == http.StatusUnauthorized:
 		return fmt.Sprintf("it does not take our token (HTTP 401), which is for audience %s", audience)
+	case status == http.StatusTooManyRequests:
+		return "it takes no more requests of ours at once (HTTP 429); try again in a while"
 	case status >= 300:
 		return fmt.Sprintf("it answers HTTP %d %s", status, http.StatusText(status))
 	case errors.As(err, &request):
