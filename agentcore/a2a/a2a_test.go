@@ -83,6 +83,24 @@ func TestAMessageIsAnswered(t *testing.T) {
 	require.ErrorContains(t, err, "takes no more messages; to go on with the conversation, send contextId \""+task.ContextID+"\"")
 }
 
+// TestAMessageWithASecret holds that a run of it is kept without, is the same
+// when it is sent again, and that the person is told.
+func TestAMessageWithASecret(t *testing.T) {
+	t.Parallel()
+	c := client(t, serve(t, sre("home"), thinker(looks), shelf{}, nil))
+	asked := says("Does ghp_0123456789abcdefghijABCDEFGHIJ012345 work?")
+	asked.Message.Parts = append(asked.Message.Parts, wire.NewDataPart(map[string]any{"password": "hunter2hunter2"}))
+	result, err := c.SendMessage(t.Context(), asked)
+	require.NoError(t, err)
+	task := result.(*wire.Task)
+	require.Equal(t, "Does redacted:00000000 work?", task.History[0].Parts[0].Text())
+	require.Equal(t, "All is well.", answer(task))
+	require.Contains(t, task.Status.Message.Parts[0].Text(), "Note: what looked like a credential was taken out of the question")
+	again, err := c.SendMessage(t.Context(), asked)
+	require.NoError(t, err)
+	require.Equal(t, task.ID, again.(*wire.Task).ID)
+}
+
 func TestAMessageIsStreamed(t *testing.T) {
 	t.Parallel()
 	c := client(t, serve(t, sre("home"), thinker(looks), shelf{}, nil))

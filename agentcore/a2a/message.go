@@ -12,6 +12,7 @@ import (
 
 	wire "github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/toolcrib/toolcrib/agentcore/declared"
+	"github.com/toolcrib/toolcrib/agentcore/run"
 	"github.com/toolcrib/toolcrib/agentcore/runs"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -117,12 +118,13 @@ func content(parts wire.ContentParts) (text, data string, err error) {
 			return "", "", wire.NewError(wire.ErrUnsupportedContentType, "this agent reads text and data, no files; send what is in them as text")
 		}
 	}
-	text = strings.TrimSpace(strings.Join(texts, "\n\n"))
+	text = strings.TrimSpace(run.WithoutSecrets(strings.Join(texts, "\n\n")))
 	if len(values) == 1 {
 		values, err = nil, encode(values[0], &data)
 	} else if len(values) > 1 {
 		err = encode(values, &data)
 	}
+	data = run.WithoutSecrets(data)
 	switch {
 	case err != nil:
 		return "", "", err
@@ -160,8 +162,8 @@ func (s *server) above(metadata map[string]any, r *v1alpha1.AgentRun) error {
 		r.Annotations[runs.PathAnnotation] = strings.Join(path, ",")
 		above := path[len(path)-1]
 		r.Spec.Trigger = &v1alpha1.RunTrigger{Kind: v1alpha1.TriggerAgent, Name: above[strings.Index(above, "/")+1:]}
-		if run, _ := metadata[mcpkit.MetaRun].(string); run != "" && len(run) <= 253 {
-			r.Spec.Parent = &v1alpha1.RunParent{Agent: above, Run: run, Depth: int32(len(path))}
+		if name, _ := metadata[mcpkit.MetaRun].(string); name != "" && len(name) <= 253 {
+			r.Spec.Parent = &v1alpha1.RunParent{Agent: above, Run: name, Depth: int32(len(path))}
 		}
 	}
 	if err := noteLeft(metadata, r); err != nil {

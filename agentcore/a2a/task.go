@@ -8,6 +8,7 @@ import (
 
 	wire "github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/toolcrib/toolcrib/agentcore/declared"
+	"github.com/toolcrib/toolcrib/agentcore/run"
 	"github.com/toolcrib/toolcrib/agentcore/runs"
 	"github.com/toolcrib/toolcrib/agentcore/toolbox"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
@@ -59,7 +60,7 @@ func info(r v1alpha1.AgentRun) wire.TaskInfo {
 func task(r v1alpha1.AgentRun) *wire.Task {
 	t := &wire.Task{
 		ID: wire.TaskID(r.Name), ContextID: contextOf(r), Status: status(r),
-		History:  []*wire.Message{message(r, "asked", wire.MessageRoleUser, r.Spec.Prompt)},
+		History:  []*wire.Message{message(r, "asked", wire.MessageRoleUser, run.WithoutSecrets(r.Spec.Prompt))},
 		Metadata: metadata(r),
 	}
 	if r.Status.Answer != "" {
@@ -113,6 +114,9 @@ func status(r v1alpha1.AgentRun) wire.TaskStatus {
 	switch r.Status.Phase {
 	case v1alpha1.RunCompleted:
 		text = r.Status.Answer
+		if run.HasTakenOut(run.WithoutSecrets(r.Spec.Prompt)) {
+			text += "\n\nNote: " + run.TakenOut + "."
+		}
 	case v1alpha1.RunStopped:
 		text = "a limit was reached: " + text
 	}

@@ -58,6 +58,9 @@ func (c *conversation) turn(out []model.Message, t Turn) []model.Message {
 func (c *conversation) question() string {
 	var b strings.Builder
 	b.WriteString(orElse(c.Question, "(no question)"))
+	if HasTakenOut(c.Question) {
+		fmt.Fprintf(&b, "\n\nWhat looked like a credential was taken out of this question, and stands there as %s. You need none: go on without it, and ask for none.", takenOut)
+	}
 	if c.Data != "" {
 		fmt.Fprintf(&b, "\n\nThis came with the question:\n%s", c.wrap("whoever asked", c.Data))
 	}

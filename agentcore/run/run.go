@@ -157,12 +157,12 @@ func (w *work) asked() []record.Event {
 	var events []record.Event
 	for _, h := range w.question.History {
 		events = append(events,
-			record.Event{Type: v1alpha1.EventAsked, Text: bound(h.Question, historyBytes)},
+			record.Event{Type: v1alpha1.EventAsked, Text: bound(WithoutSecrets(h.Question), historyBytes)},
 			record.Event{Type: v1alpha1.EventAnswered, Text: bound(orElse(h.Answer, "(no answer)"), historyBytes)})
 	}
 	return append(events, record.Event{
 		Type: v1alpha1.EventAsked, Seed: seed,
-		Text:   bound(w.question.Text, questionBytes),
+		Text:   bound(WithoutSecrets(w.question.Text), questionBytes),
 		Data:   clip(f.clean(w.question.Data), dataBytes),
 		Reason: f.clean(w.offer.missing()),
 	})

@@ -135,7 +135,7 @@ func (w *work) finished() error {
 		return nil
 	}
 	if strings.TrimSpace(last.Text) != "" {
-		return &ending{v1alpha1.RunCompleted, reasonOf(last)}
+		return &ending{v1alpha1.RunCompleted, w.reasonOf(last)}
 	}
 	if last.Reason == reasonLength {
 		return &ending{v1alpha1.RunFailed, "the model reached the most tokens of an answer before it said anything; raise maxTokens in its ModelConfig"}
@@ -148,9 +148,13 @@ func (w *work) finished() error {
 
 func empty(t Turn) bool { return strings.TrimSpace(t.Text) == "" && len(t.Calls) == 0 }
 
-func reasonOf(t Turn) string {
-	if t.Reason == reasonLength {
+// reasonOf is what is to be said of an answer beside it.
+func (w *work) reasonOf(t Turn) string {
+	switch {
+	case t.Reason == reasonLength:
 		return "the answer is cut: the model reached the most tokens of an answer"
+	case HasTakenOut(w.state.Question):
+		return TakenOut
 	}
 	return ""
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -122,9 +121,6 @@ func (a *asking) read(args []string) error {
 		if last == 0 {
 			a.question, a.data = a.data, ""
 		}
-		if len(a.data) <= mostQuestion { // what is kept of it holds no secrets either
-			a.data = mcpkit.NewRedactor([]byte(rand.Text())).Text(a.data)
-		}
 	}
 	switch {
 	case a.question == "":
@@ -134,6 +130,7 @@ func (a *asking) read(args []string) error {
 	case len(a.data) > mostQuestion:
 		return usagef("standard input is longer than %d KiB; give the part that matters, such as its end by tail -c 60000", mostQuestion>>10)
 	}
+	a.question, a.data = run.WithoutSecrets(a.question), run.WithoutSecrets(a.data) // they are kept
 	return nil
 }
 
