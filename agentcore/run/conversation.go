@@ -44,13 +44,25 @@ func (c *conversation) turn(out []model.Message, t Turn) []model.Message {
 	}
 	said := model.Message{Role: model.Assistant, Text: t.Text, Opaque: t.Opaque}
 	for _, call := range t.Calls {
-		said.Calls = append(said.Calls, model.Call{ID: call.ID, Name: call.Tool, Arguments: call.Arguments})
+		said.Calls = append(said.Calls, model.Call{ID: call.ID, Name: admissible(call.Tool), Arguments: call.Arguments})
 	}
 	heard := model.Message{Role: model.User, Results: c.results(t)}
 	if len(t.Calls) == 0 {
 		heard.Text = "Go on."
 	}
 	return append(out, said, heard)
+}
+
+// admissible is a name that a model gave to a tool as all providers take it back.
+// The names of tools on offer are so already; models make up others.
+func admissible(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if odd(r) {
+			return '_'
+		}
+		return r
+	}, name)
+	return orElse(name[:min(len(name), 64)], "unnamed")
 }
 
 // question is the first message: what is asked, what came with it, and what is

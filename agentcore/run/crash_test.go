@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -228,6 +229,9 @@ func TestKilledTwice(t *testing.T) {
 	})
 }
 
+// admitted are names of tools that all providers take.
+var admitted = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
 // wellFormed is what providers demand of a conversation.
 func wellFormed(messages []model.Message) error {
 	for i, m := range messages {
@@ -243,6 +247,9 @@ func wellFormed(messages []model.Message) error {
 		for n, c := range m.Calls {
 			if messages[i+1].Results[n].Call != c.ID {
 				return fmt.Errorf("result %d of message %d is of another call", n, i+1)
+			}
+			if !admitted.MatchString(c.Name) {
+				return fmt.Errorf("call %d of message %d has a name that providers refuse: %q", n, i, c.Name)
 			}
 		}
 		if len(m.Results) > 0 && (i == 0 || len(messages[i-1].Calls) != len(m.Results)) {

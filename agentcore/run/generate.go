@@ -114,7 +114,7 @@ func (w *work) named(calls []model.Call, changed *bool) []v1alpha1.ToolCall {
 		}
 		taken[id] = true
 		call := v1alpha1.ToolCall{ID: id, Tool: clip(strings.ToValidUTF8(c.Name, "\uFFFD"), 256), Arguments: bound(strings.ToValidUTF8(c.Arguments, "\uFFFD"), argumentBytes+1)}
-		*changed = *changed || call.Tool != c.Name || call.Arguments != c.Arguments
+		*changed = *changed || admissible(call.Tool) != c.Name || call.Arguments != c.Arguments
 		if t, wrong := w.offer.find(call.Tool); wrong == "" {
 			call.Server = t.Server
 		}

@@ -16,20 +16,23 @@ func TestWhatIsNotOnOfferIsNotCalled(t *testing.T) {
 		call model.Call
 		says string
 	}{
-		"a name that is nearly right": {calls("a", "k8s_get_pod", "{}"), "no tool \"k8s_get_pod\", so nothing was called. The nearest names are k8s_get_pods"},
-		"a name from nowhere":         {calls("a", "rm", "{}"), "Call only the tools on offer: k8s_get_pods, k8s_scale"},
-		"no name":                     {calls("a", "", "{}"), "no tool \"\""},
-		"no JSON":                     {calls("a", "k8s_get_pods", "{name:"), "its arguments are no JSON object"},
-		"JSON, but no object":         {calls("a", "k8s_get_pods", `["web"]`), "its arguments are no JSON object"},
-		"null":                        {calls("a", "k8s_get_pods", `null`), "its arguments are no JSON object (it is null)"},
-		"two objects":                 {calls("a", "k8s_get_pods", `{} {"name":"x"}`), "there is more after the object"},
-		"a wrong type":                {calls("a", "k8s_get_pods", `{"name":5}`), "do not fit its schema"},
-		"an argument too many":        {calls("a", "k8s_get_pods", `{"namespace":"x"}`), "do not fit its schema"},
-		"arguments without end":       {calls("a", "k8s_get_pods", `{"name":"`+strings.Repeat("x", 70<<10)+`"}`), "more than the 65536 that are allowed"},
+		"a name that is nearly right":   {calls("a", "k8s_get_pod", "{}"), "no tool \"k8s_get_pod\", so nothing was called. The nearest names are k8s_get_pods"},
+		"a name from nowhere":           {calls("a", "rm", "{}"), "Call only the tools on offer: k8s_get_pods, k8s_scale"},
+		"a name that no provider takes": {calls("a", "functions.k8s_get_pods", "{}"), "no tool \"functions.k8s_get_pods\", so nothing was called. The nearest names are k8s_get_pods"},
+		"a name without end":            {calls("a", strings.Repeat("é", 300), "{}"), "Call only the tools on offer"},
+		"no name":                       {calls("a", "", "{}"), "no tool \"\""},
+		"no JSON":                       {calls("a", "k8s_get_pods", "{name:"), "its arguments are no JSON object"},
+		"JSON, but no object":           {calls("a", "k8s_get_pods", `["web"]`), "its arguments are no JSON object"},
+		"null":                          {calls("a", "k8s_get_pods", `null`), "its arguments are no JSON object (it is null)"},
+		"two objects":                   {calls("a", "k8s_get_pods", `{} {"name":"x"}`), "there is more after the object"},
+		"a wrong type":                  {calls("a", "k8s_get_pods", `{"name":5}`), "do not fit its schema"},
+		"an argument too many":          {calls("a", "k8s_get_pods", `{"namespace":"x"}`), "do not fit its schema"},
+		"arguments without end":         {calls("a", "k8s_get_pods", `{"name":"`+strings.Repeat("x", 70<<10)+`"}`), "more than the 65536 that are allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tools := &shelf{tools: []toolbox.Tool{reads("k8s_get_pods"), guarded("k8s_scale")}}
-			s, _ := ask(t, runner(script(says("", c.call), says("Done.")), tools), "Why?")
+			m := hear(script(says("", c.call), says("Done.")), func(r model.Request) { require.NoError(t, wellFormed(r.Messages)) })
+			s, _ := ask(t, runner(m, tools), "Why?")
 			require.Empty(t, tools.calls())
 			require.Equal(t, v1alpha1.RunCompleted, s.Phase)
 			got := s.Turns[0].Calls[0]
