@@ -69,7 +69,7 @@ func TestATriggerSaysHowItStands(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t, nil)
 	trigger := triggerOf(t, ns, "alerts", v1alpha1.AgentTriggerSpec{Alertmanager: &v1alpha1.TriggerAlertmanager{}, Filter: `alert.label.severity == "critical"`, Suspend: true})
-	require.Equal(t, fmt.Sprintf(`spec.filter: column 6: undefined field 'label'; spec.agent: there is no Agent "helper" in namespace %q; it rests, as spec.suspend says`, ns), stands(t, trigger, "InvalidFilter"))
+	require.Equal(t, fmt.Sprintf(`spec.filter: column 6: undefined field 'label'; spec.agent: there is no Agent "helper" in namespace %q; kubectl get agents lists those that can be asked; it rests, as spec.suspend says`, ns), stands(t, trigger, "InvalidFilter"))
 
 	trigger.Spec.Filter, trigger.Spec.Suspend = `alert.labels.severity == "critical"`, false
 	require.NoError(t, admin.Update(limit(t), trigger))

@@ -28,7 +28,7 @@ func (r *Reconciler) check(ctx context.Context, t *v1alpha1.AgentTrigger) (*time
 // noAgent makes an error for users of one of finding the agent.
 func noAgent(t *v1alpha1.AgentTrigger, err error) error {
 	if errors.IsNotFound(err) {
-		return outcome.Stalled("AgentNotFound", "spec.agent: there is no Agent %q in namespace %q", t.Spec.Agent, t.Namespace)
+		return outcome.Stalled("AgentNotFound", "spec.agent: there is no Agent %q in namespace %q; kubectl get agents lists those that can be asked", t.Spec.Agent, t.Namespace)
 	}
 	if err != nil {
 		return fmt.Errorf("read Agent %s/%s: %w", t.Namespace, t.Spec.Agent, err)
