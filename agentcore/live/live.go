@@ -131,7 +131,7 @@ func (a *Agent) open(name string) (*Agent, error) {
 		return nil, err
 	}
 	inner.Spent = func(context.Context) (run.Spent, error) {
-		return run.Spent{}, errors.New("runs of agents that are asked in the same process are not counted")
+		return run.Spent{}, errors.New("runs of agents that are asked in the same process are not counted; serve it as an agent of its own, or take the limit away")
 	}
 	a.inner[name] = inner
 	return inner, nil

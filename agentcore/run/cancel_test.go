@@ -148,7 +148,7 @@ func TestARunThatComesNoFurtherEnds(t *testing.T) {
 	s, err := r.Run(t.Context(), run.Question{Run: "r", Text: "Why?"}, log, run.Observer{})
 	require.NoError(t, err)
 	require.Equal(t, v1alpha1.RunFailed, s.Phase)
-	require.Equal(t, "the process that works on the run has ended 10 times at this point", s.Reason)
+	require.Equal(t, "the process that works on the run has ended 10 times at this point; look at its log for why, and ask anew", s.Reason)
 	_, err = r.Run(t.Context(), run.Question{Run: "r"}, memory(), run.Observer{})
 	require.ErrorContains(t, err, "a run needs a question")
 }
@@ -169,7 +169,7 @@ func TestAFullRecordIsEndedByTheNextProcess(t *testing.T) {
 	s, err := r.Run(t.Context(), run.Question{Run: "r"}, log, run.Observer{})
 	require.NoError(t, err)
 	require.Equal(t, v1alpha1.RunStopped, s.Phase)
-	require.Equal(t, "the record of the run is full (1024 KiB)", s.Reason)
+	require.Equal(t, "the record of the run is full (1024 KiB); ask for less in one run", s.Reason)
 }
 
 // tight is a record that has room for the end alone.
@@ -195,6 +195,6 @@ func TestAnAnswerThatFindsNoRoom(t *testing.T) {
 	s, err := r.Run(t.Context(), run.Question{Run: "r", Text: "Why?"}, &tight{}, run.Observer{})
 	require.NoError(t, err)
 	require.Equal(t, v1alpha1.RunStopped, s.Phase)
-	require.Equal(t, "the record of the run is full (1024 KiB)", s.Reason)
+	require.Equal(t, "the record of the run is full (1024 KiB); ask for less in one run", s.Reason)
 	require.Contains(t, s.Answer(), "Because. Because.")
 }

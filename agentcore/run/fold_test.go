@@ -152,7 +152,7 @@ func TestAFullRecordEndsTheRun(t *testing.T) {
 	r.Agent.Model.Spec.Model = "llama3"
 	s, events := ask(t, r, "What do the files say?")
 	require.Equal(t, v1alpha1.RunStopped, s.Phase)
-	require.Equal(t, "the record of the run is full (1024 KiB)", s.Reason)
+	require.Equal(t, "the record of the run is full (1024 KiB); ask for less in one run", s.Reason)
 	bytes := 0
 	for _, e := range events {
 		bytes += record.Size(e)

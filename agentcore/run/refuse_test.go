@@ -114,7 +114,7 @@ func TestAModelThatSaysNothing(t *testing.T) {
 	t.Run("twice", func(t *testing.T) {
 		s, _ := ask(t, runner(hear(func(model.Request) model.Reply { return says("") }), &shelf{}), "Why?")
 		require.Equal(t, v1alpha1.RunFailed, s.Phase)
-		require.Equal(t, "the model answered nothing, twice", s.Reason)
+		require.Equal(t, "the model answered nothing, twice; ask anew, or have the agent use another model", s.Reason)
 	})
 	t.Run("refuses", func(t *testing.T) {
 		s, _ := ask(t, runner(hear(func(model.Request) model.Reply { return model.Reply{Stop: model.StopRefused} }), &shelf{}), "Why?")
@@ -130,7 +130,7 @@ func TestAModelThatSaysNothing(t *testing.T) {
 		m := failing(&model.Error{Kind: model.Unauthorized, Provider: "anthropic", Status: 401, Text: "invalid x-api-key"})
 		s, events := ask(t, runner(m, &shelf{}), "Why?")
 		require.Equal(t, v1alpha1.RunFailed, s.Phase)
-		require.Equal(t, "the model gives no answer: anthropic: unauthorized (HTTP 401): invalid x-api-key", s.Reason)
+		require.Equal(t, "the model gives no answer: anthropic: unauthorized (HTTP 401): invalid x-api-key; look at the key that apiKeySecret of the ModelConfig names, and whether it may use the model", s.Reason)
 		require.Equal(t, []string{"asked", "ended Failed"}, story(events))
 	})
 }

@@ -141,7 +141,7 @@ func (w *work) begin(ctx context.Context) error {
 	case w.state.Question == "":
 		return w.append(ctx, w.asked()...)
 	case w.state.resumes >= mostResumes:
-		return &ending{v1alpha1.RunFailed, fmt.Sprintf("the process that works on the run has ended %d times at this point", w.state.resumes)}
+		return &ending{v1alpha1.RunFailed, fmt.Sprintf("the process that works on the run has ended %d times at this point; look at its log for why, and ask anew", w.state.resumes)}
 	}
 	return w.append(ctx, record.Event{Type: v1alpha1.EventResumed})
 }
@@ -199,6 +199,7 @@ func (w *work) step(ctx context.Context) error {
 // if the run is not over by it.
 func (w *work) fail(ctx context.Context, err error) error {
 	var end *ending
+	var unanswered *model.Error
 	switch {
 	case errors.As(err, &end):
 	case errors.Is(err, errDuration): // the next step tells
@@ -206,15 +207,29 @@ func (w *work) fail(ctx context.Context, err error) error {
 	case errors.Is(err, record.ErrLost), errors.Is(context.Cause(ctx), ErrHandover):
 		return err
 	case errors.Is(err, record.ErrFull):
-		end = &ending{v1alpha1.RunStopped, fmt.Sprintf("the record of the run is full (%d KiB)", record.MostBytes>>10)}
+		end = &ending{v1alpha1.RunStopped, fmt.Sprintf("the record of the run is full (%d KiB); ask for less in one run", record.MostBytes>>10)}
 	case ctx.Err() != nil:
 		end = &ending{v1alpha1.RunCancelled, "somebody cancelled the run"}
-	case errors.As(err, new(*model.Error)):
-		end = &ending{v1alpha1.RunFailed, "the model gives no answer: " + err.Error()}
+	case errors.As(err, &unanswered):
+		end = &ending{v1alpha1.RunFailed, "the model gives no answer: " + err.Error() + remedy(unanswered)}
 	default:
 		return err
 	}
 	return w.end(ctx, end)
+}
+
+// remedy is what can be done about a model that refuses, where its provider's
+// words may not say it.
+func remedy(e *model.Error) string {
+	switch {
+	case e.Kind == model.Unauthorized && e.Status != 0:
+		return "; look at the key that apiKeySecret of the ModelConfig names, and whether it may use the model"
+	case e.Kind == model.RateLimited:
+		return "; ask again later, or have the provider raise the limit"
+	case e.Kind == model.Invalid && e.Status != 0:
+		return "; look at the model and the parameters in the ModelConfig"
+	}
+	return ""
 }
 
 // ending is how a run is over.

@@ -25,8 +25,8 @@ var (
 )
 
 // WithoutSecrets is a question as it may be kept and shown: without what looks
-// like a credential, and without what nobody would see. To do it twice changes
-// nothing.
+// like a credential, and without what nobody would see. It is the same for the
+// same question in every process.
 func WithoutSecrets(question string) string {
 	return marks.ReplaceAllStringFunc(redactor().Text(strings.ToValidUTF8(question, "\uFFFD")), func(mark string) string {
 		if strings.Contains(question, mark) { // it stood there before, as tools write them

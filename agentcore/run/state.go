@@ -346,15 +346,35 @@ func (s *State) ended(e record.Event, now time.Time) {
 	}
 }
 
-// Approvals are the waits as an AgentRun's status lists them.
+// target is what would change, of what a person is asked: the first line of a
+// plan, before which our servers say what is to be done about it.
+func target(asked string) string {
+	if _, plan, found := strings.Cut(asked, "What would change: "); found {
+		asked = plan
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(asked), "\n")
+	return first
+}
+
+// mostApprovals is how many approvals an AgentRun's status lists.
+const mostApprovals = 256
+
+// Approvals are the waits as an AgentRun's status lists them. Of an approval that
+// is waited for again, what came last counts.
 func (s *State) Approvals() []v1alpha1.RunApproval {
 	var out []v1alpha1.RunApproval
+	at := map[string]int{}
 	for _, w := range s.Waits {
 		if w.Approval == "" {
 			continue
 		}
-		target, _, _ := strings.Cut(strings.TrimSpace(w.Text), "\n")
-		out = append(out, v1alpha1.RunApproval{Name: w.Approval, Tool: w.Tool, Target: clip(target, 1024), Decision: w.Decision})
+		a := v1alpha1.RunApproval{Name: w.Approval, Tool: w.Tool, Target: clip(target(w.Text), 1024), Decision: w.Decision}
+		if i, known := at[w.Approval]; known {
+			out[i] = a
+		} else if len(out) < mostApprovals {
+			at[w.Approval] = len(out)
+			out = append(out, a)
+		}
 	}
 	return out
 }

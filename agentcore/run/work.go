@@ -129,7 +129,7 @@ func (w *work) finished() error {
 		return &ending{v1alpha1.RunStopped, reason}
 	}
 	if last.Reason == reasonRefused {
-		return &ending{v1alpha1.RunFailed, "the model, or its provider, declined to answer"}
+		return &ending{v1alpha1.RunFailed, "the model, or its provider, declined to answer; ask in another way"}
 	}
 	if len(last.Calls) > 0 {
 		return nil
@@ -141,7 +141,7 @@ func (w *work) finished() error {
 		return &ending{v1alpha1.RunFailed, "the model reached the most tokens of an answer before it said anything; raise maxTokens in its ModelConfig"}
 	}
 	if n := len(w.state.Turns); n > 1 && empty(w.state.Turns[n-2]) {
-		return &ending{v1alpha1.RunFailed, "the model answered nothing, twice"}
+		return &ending{v1alpha1.RunFailed, "the model answered nothing, twice; ask anew, or have the agent use another model"}
 	}
 	return nil
 }

@@ -333,7 +333,7 @@ func TestWhatARunWaitsForIsShown(t *testing.T) {
 			return toolbox.Outcome{Text: "mended"}, nil
 		default:
 		}
-		return toolbox.Outcome{Error: true, Text: "waits", Approval: &toolbox.Approval{
+		return toolbox.Outcome{Error: true, Text: "a person must approve this write first.\nCall again then. What would change: deployment shop/web\n\n-replicas: 1", Approval: &toolbox.Approval{
 			Name: "tools/a-1", State: "pending", Expires: time.Now().Add(time.Hour), Command: "kubectl approve a-1",
 		}}, nil
 	}}
@@ -343,6 +343,7 @@ func TestWhatARunWaitsForIsShown(t *testing.T) {
 	require.Contains(t, waiting.Status.Message, "kubectl approve a-1")
 	require.Equal(t, "tools/a-1", waiting.Status.Approvals[0].Name)
 	require.Equal(t, "mend", waiting.Status.Approvals[0].Tool)
+	require.Equal(t, "deployment shop/web", waiting.Status.Approvals[0].Target)
 	close(decided)
 	done := until(t, s, r.Name, over)
 	require.Equal(t, "Mended.", done.Status.Answer)

@@ -13,9 +13,8 @@ import (
 
 // Bounds of a status, in bytes, as the type has them.
 const (
-	mostMessage   = 1000
-	mostAnswer    = 128 << 10
-	mostApprovals = 256
+	mostMessage = 1000
+	mostAnswer  = 128 << 10
 )
 
 // describe writes into a status how a run stands.
@@ -32,7 +31,7 @@ func describe(s *v1alpha1.AgentRunStatus, now *run.State, prices declared.Prices
 	s.Message = cut(message(now, s.Phase), mostMessage)
 	s.TraceID = now.TraceID()
 	s.StartedAt, s.FinishedAt = moment(now.Started), moment(now.Ended)
-	s.Approvals = approvals(now.Waits)
+	s.Approvals = now.Approvals()
 }
 
 // message says how a run stands in a line.
@@ -69,24 +68,4 @@ func moment(t time.Time) *metav1.Time {
 	}
 	at := metav1.NewTime(t)
 	return &at
-}
-
-// approvals are those that a run asked for. Of one that is asked for again, what
-// came last counts.
-func approvals(waits []run.Wait) []v1alpha1.RunApproval {
-	var out []v1alpha1.RunApproval
-	at := map[string]int{}
-	for _, w := range waits {
-		if w.Approval == "" {
-			continue
-		}
-		a := v1alpha1.RunApproval{Name: w.Approval, Tool: w.Tool, Decision: w.Decision}
-		if i, known := at[w.Approval]; known {
-			out[i] = a
-		} else if len(out) < mostApprovals {
-			at[w.Approval] = len(out)
-			out = append(out, a)
-		}
-	}
-	return out
 }
