@@ -34,11 +34,7 @@ var bed = sync.OnceValue(func() *testbed.Cluster {
 	c, err := testbed.Start(ctx, testbed.Options{Progress: os.Stderr})
 	if err == nil {
 		started = c
-		for _, manifests := range []string{"../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml"} {
-			if _, err = c.Kubectl(ctx, "apply", "--server-side", "-f", manifests); err != nil {
-				break
-			}
-		}
+		err = c.Install(ctx, "../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "no test cluster:", err)

@@ -7,6 +7,7 @@ package chaos_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
 	"github.com/toolcrib/toolcrib/testbed"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,12 +42,11 @@ func TestMain(m *testing.M) {
 		cluster = c
 		ctx, cancel := context.WithTimeout(context.Background(), enough)
 		defer cancel()
-		for _, manifests := range []string{"../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml"} {
-			if _, err := c.Kubectl(ctx, "apply", "--server-side", "-f", manifests); err != nil {
-				panic(err)
-			}
+		err := c.Install(ctx, "../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml")
+		if err == nil {
+			err = held(ctx)
 		}
-		if err := held(ctx); err != nil {
+		if err != nil {
 			panic(err)
 		}
 	}))
@@ -133,6 +134,9 @@ func approve(t *testing.T, ada dynamic.Interface) {
 				return false, nil
 			}
 			_, err := ada.Resource(approvalsOf).Namespace(place).Patch(ctx, a.GetName(), "application/merge-patch+json", yes, metav1.PatchOptions{}, "status")
+			if passing(err) { // it is looked at again when the watch begins anew
+				return false, errAgain
+			}
 			return false, err
 		})
 	}()
@@ -150,27 +154,50 @@ func follow(t *testing.T, c dynamic.Interface, of schema.GroupVersionResource, s
 	require.NoError(t, each(ctx, c, of, func(e watch.Event) (bool, error) { return see(e), nil }))
 }
 
+// errAgain has a watch begin anew.
+var errAgain = errors.New("look again")
+
+// passing reports whether an API server that is short of everything may answer
+// the same request later.
+func passing(err error) bool {
+	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err)
+}
+
 // each watches objects, those that are there first. The API server may end a
 // watch at any time.
 func each(ctx context.Context, c dynamic.Interface, of schema.GroupVersionResource, see func(watch.Event) (bool, error)) error {
-	for {
-		w, err := c.Resource(of).Namespace(place).Watch(ctx, metav1.ListOptions{})
-		if ctx.Err() != nil {
+	for pause := time.NewTicker(polling); ; {
+		err := once(ctx, c, of, see)
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
+		case !errors.Is(err, errAgain) && !passing(err):
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", of.Resource, err)
-		}
-		for e := range w.ResultChan() {
-			if done, err := see(e); done || err != nil {
-				w.Stop()
-				return err
-			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
 		}
 	}
+}
+
+// once watches until see has seen enough, or the watch ends: then it is errAgain.
+func once(ctx context.Context, c dynamic.Interface, of schema.GroupVersionResource, see func(watch.Event) (bool, error)) error {
+	w, err := c.Resource(of).Namespace(place).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", of.Resource, err)
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if e.Type == watch.Error {
+			return errAgain
+		}
+		if done, err := see(e); done || err != nil {
+			return err
+		}
+	}
+	return errAgain
 }
 
 func list[T any](t *testing.T, c dynamic.Interface, of schema.GroupVersionResource) (out []T) {

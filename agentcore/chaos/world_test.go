@@ -34,24 +34,24 @@ var (
 const rights = `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: agent}
+metadata: {name: agent, namespace: chaos}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-agent}
 subjects: [{kind: ServiceAccount, name: sre}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: caller}
+metadata: {name: caller, namespace: chaos}
 rules: [{apiGroups: [toolcrib.dev], resources: [tools], verbs: [call], resourceNames: [k8s_get_resources, k8s_get_resource_yaml, k8s_patch_resource]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: caller}
+metadata: {name: caller, namespace: chaos}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: caller}
 subjects: [{kind: ServiceAccount, name: sre}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: keeper}
+metadata: {name: keeper, namespace: chaos}
 rules:
 - {apiGroups: [toolcrib.dev], resources: [approvals], verbs: [list, create, consume]}
 - {apiGroups: [toolcrib.dev], resources: [approvals/status], verbs: [update]}
@@ -59,24 +59,24 @@ rules:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: keeper}
+metadata: {name: keeper, namespace: chaos}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: keeper}
 subjects: [{kind: ServiceAccount, name: kube-write}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: reader}
+metadata: {name: reader, namespace: chaos}
 rules: [{apiGroups: [""], resources: [podtemplates], verbs: [get, list]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: reader}
+metadata: {name: reader, namespace: chaos}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects: [{kind: ServiceAccount, name: kube-read}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: approver}
+metadata: {name: approver, namespace: chaos}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-approver}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ada@example.com}]
 `
@@ -142,7 +142,7 @@ func accounts(t *testing.T) map[string]string {
 		require.NoError(t, err)
 		out[name] = kubeconfig
 	}
-	kubectl(t, "apply", "--server-side", "-f", write(t, t.TempDir(), "rights.yaml", rights))
+	require.NoError(t, cluster.Apply(t.Context(), []byte(rights)))
 	return out
 }
 

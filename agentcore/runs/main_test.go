@@ -29,12 +29,10 @@ var cluster *testbed.Cluster
 func TestMain(m *testing.M) {
 	os.Exit(testbed.Main(m, testbed.Options{}, func(c *testbed.Cluster) {
 		cluster = c
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 		defer cancel()
-		for _, manifests := range []string{"../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml"} {
-			if _, err := c.Kubectl(ctx, "apply", "--server-side", "-f", manifests); err != nil {
-				panic(err)
-			}
+		if err := c.Install(ctx, "../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml"); err != nil {
+			panic(err)
 		}
 	}))
 }
@@ -48,8 +46,13 @@ func room(t *testing.T) (declared.Agent, string) {
 	ns := fmt.Sprintf("room-%d", rooms.Add(1))
 	kubeconfig, err := cluster.ServiceAccount(t.Context(), ns, "sre")
 	require.NoError(t, err)
-	_, err = cluster.Kubectl(t.Context(), "create", "rolebinding", "sre", "--clusterrole=toolcrib-agent", "--serviceaccount="+ns+":sre", "--namespace="+ns)
-	require.NoError(t, err)
+	require.NoError(t, cluster.Apply(t.Context(), fmt.Appendf(nil, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: sre, namespace: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-agent}
+subjects: [{kind: ServiceAccount, name: sre, namespace: %[1]s}]
+`, ns)))
 	a := declared.Agent{
 		Agent:    kagent.Agent{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "sre"}},
 		Limits:   declared.Limits{Access: v1alpha1.AccessApprove, Turns: 10, Duration: 10 * time.Minute},

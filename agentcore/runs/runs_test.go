@@ -306,6 +306,8 @@ func TestConversations(t *testing.T) {
 			in("ada", "What was it?")
 			in("ada", "And now?")
 			in("mallory", "What did Ada say?")
+			mu.Lock()
+			defer mu.Unlock()
 			require.Len(t, heard, 3)
 			text := func(r model.Request) string { b, _ := json.Marshal(r.Messages); return string(b) }
 			require.NotContains(t, text(heard[0]), "It was the cache.")

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/testbed"
 	scripted "github.com/toolcrib/toolcrib/testbed/model"
+	"github.com/toolcrib/toolcrib/testbed/proc"
 )
 
 // The model looks at the disk, and then says nothing more until it is let.
@@ -183,56 +186,61 @@ func TestCtrlCCancels(t *testing.T) {
 // a cluster, and starts it again.
 func TestAServerThatIsKilled(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cluster, err := testbed.Start(ctx, testbed.Options{Progress: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cluster.Stop()) })
-	for _, manifests := range []string{"../../../charts/locks/manifests", "../../../charts/controller/manifests/roles.yaml"} {
-		_, err := cluster.Kubectl(ctx, "apply", "--server-side", "-f", manifests)
-		require.NoError(t, err)
-	}
+	require.NoError(t, cluster.Install(ctx, "../../../charts/locks/manifests", "../../../charts/controller/manifests/roles.yaml"))
 	kubeconfig, err := cluster.ServiceAccount(ctx, "home", "helper", "toolcrib-agent-reviews")
 	require.NoError(t, err)
-	_, err = cluster.Kubectl(ctx, "create", "rolebinding", "helper", "--clusterrole=toolcrib-agent", "--serviceaccount=home:helper", "--namespace=home")
-	require.NoError(t, err)
+	require.NoError(t, cluster.Apply(ctx, []byte(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: helper, namespace: home}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-agent}
+subjects: [{kind: ServiceAccount, name: helper, namespace: home}]
+`)))
 	model, dir := world(t, "home")
 	serve := func() (*exec.Cmd, *buffer) {
 		return begin(t, dir, "serve", "-f", "agent", "--agent", "home/helper", "--kubeconfig", kubeconfig, "--listen", "127.0.0.1:0", "--audience", "helper.home.svc")
 	}
 	cmd, out := serve()
-	get := func(field string) string {
-		text, err := cluster.Kubectl(ctx, "get", "agentrun", "disk", "--namespace=home", "-o", "jsonpath={"+field+"}")
-		require.NoError(t, err)
-		return string(text)
+	look := func(ctx context.Context, run, field string) (string, error) {
+		text, err := cluster.Kubectl(ctx, "get", "agentrun", run, "--namespace=home", "-o", "jsonpath={"+field+"}")
+		return string(text), err
 	}
-	until := func(field, want string) {
-		require.Eventually(t, func() bool { return get(field) == want }, 5*time.Minute, 100*time.Millisecond, "%s never became %s: %s", field, want, out)
+	get := func(run, field string) string {
+		text, err := look(ctx, run, field)
+		require.NoError(t, err)
+		return text
+	}
+	until := func(run, field, want string) {
+		err := proc.Until(ctx, field+" of "+run+" to be "+want, 100*time.Millisecond, func(ctx context.Context) (bool, error) {
+			text, err := look(ctx, run, field)
+			return text == want, cmp.Or(err, fmt.Errorf("it is %q", text))
+		})
+		require.NoError(t, err, out)
 	}
 	require.NoError(t, cluster.Apply(ctx, []byte("apiVersion: toolcrib.dev/v1alpha1\nkind: AgentRun\nmetadata: {name: disk, namespace: home}\nspec: {agent: helper, prompt: \"What about the disk?\"}\n")))
-	until(".status.events[*].type", "asked answered call result")
-	require.Equal(t, "Running", get(".status.phase"))
+	until("disk", ".status.events[*].type", "asked answered call result")
+	require.Equal(t, "Running", get("disk", ".status.phase"))
 	require.NoError(t, cmd.Process.Kill())
 	require.Equal(t, -1, code(t, cmd))
 
 	model.SetScenario(scenario(t, loose))
 	cmd, out = serve()
-	until(".status.phase", "Completed")
-	require.Equal(t, "The disk is full.", get(".status.answer"))
-	require.Equal(t, "asked answered call result resumed answered ended", get(".status.events[*].type"))
+	until("disk", ".status.phase", "Completed")
+	require.Equal(t, "The disk is full.", get("disk", ".status.answer"))
+	require.Equal(t, "asked answered call result resumed answered ended", get("disk", ".status.events[*].type"))
 
 	// Told to end, it hands over what it works on, and ends.
 	model.SetScenario(scenario(t, stuck))
 	require.NoError(t, cluster.Apply(ctx, []byte("apiVersion: toolcrib.dev/v1alpha1\nkind: AgentRun\nmetadata: {name: again, namespace: home}\nspec: {agent: helper, prompt: \"What about the disk?\"}\n")))
-	get = func(field string) string {
-		text, err := cluster.Kubectl(ctx, "get", "agentrun", "again", "--namespace=home", "-o", "jsonpath={"+field+"}")
-		require.NoError(t, err)
-		return string(text)
-	}
-	until(".status.events[*].type", "asked answered call result")
+	until("again", ".status.events[*].type", "asked answered call result")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 0, code(t, cmd), out.String())
-	require.Equal(t, "Pending", get(".status.phase"))
-	require.Empty(t, get(".status.claim"))
+	require.Equal(t, "Pending", get("again", ".status.phase"))
+	require.Empty(t, get("again", ".status.claim"))
 	require.Regexp(t, regexp.MustCompile(`msg=ended`), out.String())
 }
