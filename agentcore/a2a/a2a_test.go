@@ -103,7 +103,16 @@ func TestAMessageWithASecret(t *testing.T) {
 
 func TestAMessageIsStreamed(t *testing.T) {
 	t.Parallel()
-	c := client(t, serve(t, sre("home"), thinker(looks), shelf{}, nil))
+	followed := make(chan struct{}) // a client may be told of several changes at once
+	m := thinker(func(ctx context.Context, r model.Request, say func(string)) (model.Reply, error) {
+		select {
+		case <-followed:
+			return looks(ctx, r, say)
+		case <-ctx.Done():
+			return model.Reply{}, ctx.Err()
+		}
+	})
+	c := client(t, serve(t, sre("home"), m, shelf{}, nil))
 	var states []string
 	var said string
 	for event, err := range c.SendStreamingMessage(t.Context(), says("Is all well?")) {
@@ -113,7 +122,9 @@ func TestAMessageIsStreamed(t *testing.T) {
 			states = append(states, string(e.Status.State))
 		case *wire.TaskStatusUpdateEvent:
 			if s := string(e.Status.State); states[len(states)-1] != s {
-				states = append(states, s)
+				if states = append(states, s); e.Status.State == wire.TaskStateWorking {
+					close(followed)
+				}
 			}
 		case *wire.TaskArtifactUpdateEvent:
 			if !e.Append {

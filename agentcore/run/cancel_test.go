@@ -123,9 +123,9 @@ func TestARunWaitsForTheServersThatItHadCalled(t *testing.T) {
 				s, _, resume, err := cancelled(t, script(says("", calls("a", "scale", `{}`)), says("Done.")), tools, run.ErrHandover)
 				require.ErrorIs(t, err, context.Canceled)
 				require.Equal(t, v1alpha1.RunWaiting, s.Phase)
-				all := tools.tools
-				tools.tools, tools.problems = nil, []string{"tools/kubernetes-write: connection refused"}
-				time.AfterFunc(c.away, func() { tools.tools, tools.problems = all, nil })
+				all, _ := tools.List(t.Context())
+				tools.offer(nil, "tools/kubernetes-write: connection refused")
+				time.AfterFunc(c.away, func() { tools.offer(all) })
 				s = resume()
 				require.Equal(t, v1alpha1.RunCompleted, s.Phase, s.Reason)
 				require.Equal(t, c.outcome, s.Turns[0].Calls[0].Outcome)

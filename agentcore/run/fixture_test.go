@@ -58,17 +58,28 @@ func script(replies ...model.Reply) thinker {
 
 // shelf is tools that a test plays. It counts what is called.
 type shelf struct {
+	answer func(ctx context.Context, t toolbox.Tool, c toolbox.Call) (toolbox.Outcome, error)
+
+	mu       sync.Mutex
 	tools    []toolbox.Tool
 	problems []string
-	answer   func(ctx context.Context, t toolbox.Tool, c toolbox.Call) (toolbox.Outcome, error)
-
-	mu     sync.Mutex
-	called []string // tool and arguments
+	called   []string // tool and arguments
 }
 
 func (s *shelf) Settle(context.Context) {}
 
-func (s *shelf) List(context.Context) ([]toolbox.Tool, []string) { return s.tools, s.problems }
+func (s *shelf) List(context.Context) ([]toolbox.Tool, []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tools, s.problems
+}
+
+// offer changes what is on offer, and what is wrong with the rest.
+func (s *shelf) offer(tools []toolbox.Tool, problems ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tools, s.problems = tools, problems
+}
 
 func (s *shelf) Call(ctx context.Context, t toolbox.Tool, c toolbox.Call) (toolbox.Outcome, error) {
 	s.mu.Lock()

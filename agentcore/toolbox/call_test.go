@@ -118,13 +118,19 @@ func TestTimeToAnswer(t *testing.T) {
 			text, _ := json.Marshal([]any{reply.Action, reply.Content})
 			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: string(text)}}}, nil
 		})
-		server := serverAt(t, "foreign", foreign(t, f, protocol), func(s *declared.Server) { s.Spec.Timeout, s.Spec.Protocol = "3s", protocol })
-		b := open(t, agentWith(server), toolbox.Options{Ask: func(_ context.Context, question string) (bool, error) {
-			require.Equal(t, "tools/foreign asks:\nSure?", question)
-			<-time.After(4 * time.Second) // longer than the server's timeout
-			return true, nil
-		}})
-		require.Equal(t, toolbox.Outcome{Text: `["accept",{"sure":true}]`}, call(t, b, "change", `{}`), protocol)
+		url := foreign(t, f, protocol)
+		patiently(t, func(timeout time.Duration) bool {
+			server := serverAt(t, "foreign", url, func(s *declared.Server) {
+				s.Spec.Timeout, s.Spec.Protocol = kagent.Duration(timeout.String()), protocol
+			})
+			b := open(t, agentWith(server), toolbox.Options{Ask: func(_ context.Context, question string) (bool, error) {
+				require.Equal(t, "tools/foreign asks:\nSure?", question)
+				<-time.After(timeout + timeout/3) // longer than the server's timeout
+				return true, nil
+			}})
+			defer b.Close()
+			return tried(t, b, "change") == toolbox.Outcome{Text: `["accept",{"sure":true}]`}
+		})
 	}
 }
 
@@ -232,12 +238,14 @@ func old(next http.Handler) http.Handler {
 	})
 }
 
-// slow is a server whose tools wait until their call ends or they are released.
-func slow(entered chan<- string, release <-chan struct{}) *mcp.Server {
+// slow is a server whose tools wait until their call ends or they are released, or
+// without release for so long, and say then that they are at it.
+func slow(entered chan<- string, release <-chan struct{}, long time.Duration) *mcp.Server {
 	f := newForeign()
 	for name, hints := range map[string]*mcp.ToolAnnotations{"look": readOnly, "change": nil} {
 		mcp.AddTool(f, &mcp.Tool{Name: name, Annotations: hints}, func(ctx context.Context, r *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, any, error) {
 			entered <- name
+			over := time.After(long)
 			for i := 0; ; i++ {
 				if token := r.Params.GetProgressToken(); release == nil && token != nil {
 					_ = r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: float64(i), Message: "still\x1b[2J at it"})
@@ -247,10 +255,11 @@ func slow(entered chan<- string, release <-chan struct{}) *mcp.Server {
 					return nil, nil, ctx.Err()
 				case <-release:
 					return &mcp.CallToolResult{}, nil, nil
+				case <-over:
+					if release == nil {
+						return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "done"}}}, nil, nil
+					}
 				case <-time.After(50 * time.Millisecond):
-				}
-				if release == nil && i == 70 {
-					return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "done"}}}, nil, nil
 				}
 			}
 		})
@@ -260,16 +269,23 @@ func slow(entered chan<- string, release <-chan struct{}) *mcp.Server {
 
 func TestACallThatIsNeverAnswered(t *testing.T) {
 	t.Parallel()
+	patiently(t, func(timeout time.Duration) bool {
+		entered, release := make(chan string, 10), make(chan struct{})
+		defer close(release)
+		b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(entered, release, 0), ""), func(s *declared.Server) { s.Spec.Timeout = kagent.Duration(timeout.String()) })), toolbox.Options{})
+		defer b.Close()
+		look, change := tried(t, b, "look"), tried(t, b, "change")
+		return len(entered) == 2 && <-entered == "look" && <-entered == "change" &&
+			look == toolbox.Outcome{Error: true, Text: "look gave no answer. Tool server tools/foreign: nothing was heard of the call for " + timeout.String()} &&
+			change.Unsure && strings.Contains(change.Text, "It is not known whether the call took effect")
+	})
+}
+
+func TestACallThatIsCancelled(t *testing.T) {
+	t.Parallel()
 	entered, release := make(chan string, 10), make(chan struct{})
 	defer close(release)
-	url := foreign(t, slow(entered, release), "")
-	b := open(t, agentWith(serverAt(t, "foreign", url, func(s *declared.Server) { s.Spec.Timeout = "3s" })), toolbox.Options{})
-	require.Equal(t, toolbox.Outcome{Error: true, Text: "look gave no answer. Tool server tools/foreign: nothing was heard of the call for 3s"}, call(t, b, "look", `{}`))
-	o := call(t, b, "change", `{}`)
-	require.True(t, o.Unsure)
-	require.Contains(t, o.Text, "It is not known whether the call took effect")
-
-	require.Equal(t, []string{"look", "change"}, []string{<-entered, <-entered})
+	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(entered, release, 0), ""), func(s *declared.Server) { s.Spec.Timeout = kagent.Duration(limit.String()) })), toolbox.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-entered
@@ -286,19 +302,27 @@ func TestACallThatIsNeverAnswered(t *testing.T) {
 // A call that shows signs of life may take longer than the server has.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	heard := make(chan string, 100)
-	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(make(chan string, 10), nil), ""), func(s *declared.Server) { s.Spec.Timeout = "3s" })), toolbox.Options{
-		Progress: func(tool toolbox.Tool, c toolbox.Call, text string) { heard <- tool.Name + " " + c.ID + " " + text },
+	patiently(t, func(timeout time.Duration) bool {
+		heard := make(chan string, 1)
+		f := slow(make(chan string, 10), nil, timeout+timeout/3)
+		b := open(t, agentWith(serverAt(t, "foreign", foreign(t, f, ""), func(s *declared.Server) { s.Spec.Timeout = kagent.Duration(timeout.String()) })), toolbox.Options{
+			Progress: func(tool toolbox.Tool, c toolbox.Call, text string) {
+				select {
+				case heard <- tool.Name + " " + c.ID + " " + text:
+				default:
+				}
+			},
+		})
+		defer b.Close()
+		return tried(t, b, "look") == toolbox.Outcome{Text: "done"} && <-heard == "look c1 still at it"
 	})
-	require.Equal(t, toolbox.Outcome{Text: "done"}, call(t, b, "look", `{}`))
-	require.Equal(t, "look c1 still at it", <-heard)
 }
 
 func TestClosingEndsCalls(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan string, 10), make(chan struct{})
 	defer close(release)
-	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(entered, release), ""))), toolbox.Options{})
+	b := open(t, agentWith(serverAt(t, "foreign", foreign(t, slow(entered, release, 0), ""))), toolbox.Options{})
 	tool := named(t, b, "look")
 	go func() {
 		<-entered
@@ -325,7 +349,7 @@ func TestLongAnswers(t *testing.T) {
 func TestCallsDoNotEndEachOther(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan string, 10), make(chan struct{})
-	f := slow(entered, release)
+	f := slow(entered, release, 0)
 	add(f, "peek", readOnly, "peeked")
 	var broke atomic.Int32
 	serving := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return f }, nil)

@@ -20,7 +20,7 @@ import (
 
 // Bounds of waiting for what must happen, on a busy machine.
 const (
-	limit = time.Minute
+	limit = 5 * time.Minute
 	tick  = 10 * time.Millisecond
 )
 
@@ -113,6 +113,22 @@ func call(t testing.TB, b *toolbox.Box, name, args string) toolbox.Outcome {
 	t.Helper()
 	o, err := b.Call(t.Context(), named(t, b, name), toolbox.Call{ID: "c1", Run: "run-1", Arguments: []byte(args)})
 	require.NoError(t, err)
+	return o
+}
+
+// tried calls the tool of that name, if its server lists it in time.
+func tried(t *testing.T, b *toolbox.Box, name string) toolbox.Outcome {
+	t.Helper()
+	o := toolbox.Outcome{Error: true, Text: "it is not listed"}
+	tools, _ := b.List(t.Context())
+	for _, tool := range tools {
+		if tool.Name == name {
+			var err error
+			o, err = b.Call(t.Context(), tool, toolbox.Call{ID: "c1", Run: "run-1", Arguments: []byte(`{}`)})
+			require.NoError(t, err)
+		}
+	}
+	t.Log(name, o)
 	return o
 }
 
@@ -246,6 +262,18 @@ func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to.ServeHTTP(w, r)
+}
+
+// patiently tries with more and more time for a server to answer in, until that
+// is enough on this machine. try says whether it was; what it was for, it checks.
+func patiently(t *testing.T, try func(timeout time.Duration) bool) {
+	t.Helper()
+	for timeout := time.Second; timeout <= limit; timeout *= 2 {
+		if try(timeout) {
+			return
+		}
+	}
+	require.FailNow(t, "no time was enough")
 }
 
 // hanging is a server that takes requests and never answers, but for the begin

@@ -240,9 +240,15 @@ func TestSessionsEndAtTheServer(t *testing.T) {
 		b := open(t, agentWith(serverAt(t, "foreign", url, func(s *declared.Server) { s.Spec.TerminateOnClose = &ends })), toolbox.Options{})
 		require.Equal(t, []string{"look"}, names(t, b))
 		b.Close()
-		mu.Lock()
-		require.Equal(t, ends, deleted == 1)
-		mu.Unlock()
+		told := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return deleted == 1
+		}
+		if ends {
+			require.Eventually(t, told, limit, tick)
+		}
+		require.Equal(t, ends, told())
 	}
 }
 
