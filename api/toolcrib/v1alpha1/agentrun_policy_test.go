@@ -38,7 +38,7 @@ func TestAnAgentWritesItsOwnRunsAlone(t *testing.T) {
 	require.Eventually(t, func() bool { // the API server takes a moment to see a policy
 		err := asks(web, "web-db")
 		return err != nil && strings.Contains(err.Error(), refused)
-	}, time.Minute, 100*time.Millisecond)
+	}, enough, 100*time.Millisecond)
 	for _, own := range []struct {
 		person
 		agent string

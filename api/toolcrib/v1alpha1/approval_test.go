@@ -2,10 +2,12 @@ package v1alpha1_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,15 +23,42 @@ func TestANewApprovalIsPending(t *testing.T) {
 
 // The cells of a table that move with the clock.
 var (
-	ages   = regexp.MustCompile(`\b\d+s\b *`)
-	expiry = regexp.MustCompile(`20\d\d-[0-9T:-]+Z`)
-	ends   = regexp.MustCompile(`(?m) +$`)
+	ages   = regexp.MustCompile(`^\d+[hms](\d+[ms])?$`)
+	expiry = regexp.MustCompile(`^20\d\d-[0-9T:-]+Z$`)
 )
 
-// still is a table with its clock stopped, and its columns where they were.
+var (
+	headings = regexp.MustCompile(`\S+(?: \S+)*`)
+	ends     = regexp.MustCompile(`(?m) +$`)
+)
+
+// still is a table with its clock stopped. A cell begins below its heading, and a
+// column is as wide as kubectl makes it.
 func still(table string) string {
-	table = ages.ReplaceAllStringFunc(table, func(cell string) string { return "0s" + strings.Repeat(" ", len(cell)-len("0s")) })
-	return ends.ReplaceAllString(expiry.ReplaceAllString(table, "2026-01-02T03:04:05Z"), "")
+	head, _, _ := strings.Cut(table, "\n")
+	columns := headings.FindAllStringIndex(head, -1)
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 6, 4, 3, ' ', 0)
+	for line := range strings.Lines(table) {
+		line = strings.TrimRight(line, "\n")
+		for i, column := range columns {
+			end := len(line)
+			if i+1 < len(columns) {
+				end = min(end, columns[i+1][0])
+			}
+			cell := strings.TrimSpace(line[min(column[0], end):end])
+			switch {
+			case ages.MatchString(cell):
+				cell = "0s"
+			case expiry.MatchString(cell):
+				cell = "2026-01-02T03:04:05Z"
+			}
+			fmt.Fprint(w, cell, "\t")
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+	return ends.ReplaceAllString(out.String(), "")
 }
 
 func TestApprovalsReadWell(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -43,8 +44,12 @@ func TestTheChart(t *testing.T) {
 	require.ErrorContains(t, forge(), "mallory may not decide", "a release without the CRDs leaves them where they are")
 	run("uninstall", release)
 	require.ErrorContains(t, forge(), "mallory may not decide", "what is left behind is held as before")
-	_, err = ada.try(t.Context(), nil, "get", "approvals")
-	require.ErrorContains(t, err, `User "ada" cannot list resource "approvals"`, "the roles go with the release")
+	require.Eventually(t, func() bool {
+		_, err := ada.try(t.Context(), nil, "get", "approvals")
+		return err != nil && strings.Contains(err.Error(), `User "ada" cannot list resource "approvals"`)
+	}, enough, 100*time.Millisecond, "the roles go with the release")
 	run("install", release, chart)
-	require.NoError(t, ada.patches(t, "outlives", `{decision: Denied, decidedBy: ada}`))
+	require.Eventually(t, func() bool { // the API server hears of them a moment later
+		return ada.patches(t, "outlives", `{decision: Denied, decidedBy: ada}`) == nil
+	}, enough, 100*time.Millisecond)
 }

@@ -25,6 +25,9 @@ const (
 	manifests = chart + "/manifests"
 )
 
+// enough is for a machine that is short of everything.
+const enough = 15 * time.Minute
+
 var cluster *testbed.Cluster
 
 // The people of testdata/people.yaml.
@@ -65,7 +68,7 @@ func settle() error {
 	for _, args := range [][]string{
 		{"apply", "-f", kagentManifests, "-f", "testdata/people.yaml"},
 		{"create", "namespace", "kagent"},
-		{"wait", "--for=condition=Established", "--timeout=1m", "crd", "--all"},
+		{"wait", "--for=condition=Established", "--timeout=15m", "crd", "--all"},
 	} {
 		_, err = cluster.Kubectl(ctx, args...)
 		errs = append(errs, err)
@@ -96,7 +99,7 @@ func helm(ctx context.Context, args ...string) (string, error) {
 // locked returns once the API server holds requests to the policy, which takes
 // it a moment.
 func locked(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, enough)
 	defer cancel()
 	tooLong := approval("probe")
 	tooLong.Spec.ExpiresAt = in(25 * time.Hour)
