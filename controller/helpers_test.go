@@ -25,7 +25,7 @@ import (
 )
 
 // enough is how long a machine may take that is short of everything.
-const enough = 5 * time.Minute
+const enough = 15 * time.Minute
 
 func limit(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
@@ -72,6 +72,16 @@ func apply(t *testing.T, namespace, text string) {
 	require.NoError(t, err)
 }
 
+// may waits until the API server lets the ServiceAccount do what kubectl auth
+// can-i is asked: it hears of grants a moment after they are made.
+func may(t *testing.T, namespace, account string, question ...string) {
+	t.Helper()
+	until(t, func() error {
+		_, err := cluster.Kubectl(limit(t), append([]string{"-n", namespace, "--as=system:serviceaccount:" + namespace + ":" + account, "auth", "can-i"}, question...)...)
+		return err
+	})
+}
+
 // conditioned is an object with conditions.
 type conditioned interface {
 	client.Object
@@ -91,8 +101,9 @@ func conditions(o any) []metav1.Condition {
 }
 
 // becomes waits until the condition of the object's newest generation has the
-// status and the reason, and returns its message.
-func becomes[O conditioned](t *testing.T, o O, kind string, status metav1.ConditionStatus, reason string) string {
+// status, the reason and all parts of a message, and returns its message. What is
+// not the object's own the controller may hear of later than the object.
+func becomes[O conditioned](t *testing.T, o O, kind string, status metav1.ConditionStatus, reason string, parts ...string) string {
 	t.Helper()
 	var message string
 	until(t, func() error {
@@ -102,6 +113,11 @@ func becomes[O conditioned](t *testing.T, o O, kind string, status metav1.Condit
 		c := meta.FindStatusCondition(conditions(o), kind)
 		if c == nil || c.Status != status || c.Reason != reason || c.ObservedGeneration != o.GetGeneration() {
 			return fmt.Errorf("%s is to be %s, %s; generation %d has %+v", kind, status, reason, o.GetGeneration(), conditions(o))
+		}
+		for _, part := range parts {
+			if !strings.Contains(c.Message, part) {
+				return fmt.Errorf("%s is to say %q; it says %q", kind, part, c.Message)
+			}
 		}
 		message = c.Message
 		return nil

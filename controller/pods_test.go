@@ -76,20 +76,17 @@ kind: Agent
 metadata: {name: own}
 spec: {type: BYO, byo: {deployment: {image: "own:1"}}}
 `)
-	message := becomes(t, agentOf(here, "odd"), "Accepted", metav1.ConditionFalse, "Invalid")
-	for _, wrong := range []string{
+	message := becomes(t, agentOf(here, "odd"), "Accepted", metav1.ConditionFalse, "Invalid",
 		`spec.declarative.deployment.env[0]: read *v1.EnvVar: unknown field "valu"`,
 		`spec.declarative.deployment.resources: this cannot be read`,
 		`spec.declarative.deployment.tolerations[0]: array does not fit`,
 		`spec.declarative.deployment.volumeMounts[0].mountPath: /etc/toolcrib is in the way of the agent's own /etc/toolcrib/agent`,
 		`spec.declarative.deployment.extraContainers[0].name: "agent" is the agent's own container`,
-	} {
-		require.Contains(t, message, wrong)
-	}
+	)
 	require.NotContains(t, message, "hunter2")
-	require.Contains(t, becomes(t, agentOf(here, "host"), "Accepted", metav1.ConditionFalse, "PodSecurity"), `volume "host" uses restricted volume type "hostPath"`)
+	becomes(t, agentOf(here, "host"), "Accepted", metav1.ConditionFalse, "PodSecurity", `volume "host" uses restricted volume type "hostPath"`)
 	becomes(t, agentOf(here, "own"), "Accepted", metav1.ConditionFalse, "TypeNotServed")
-	require.Contains(t, becomes(t, agentOf(here, "own"), "UnsupportedFeatures", metav1.ConditionTrue, "NotServed"), "spec.type=BYO")
+	becomes(t, agentOf(here, "own"), "UnsupportedFeatures", metav1.ConditionTrue, "NotServed", "spec.type=BYO")
 }
 
 func TestModelsSayWhetherTheyCanBeUsed(t *testing.T) {
@@ -128,11 +125,11 @@ metadata: {name: key}
 stringData: {k: hunter2}
 `)
 	becomes(t, modelOf(here, "keyless"), "Accepted", metav1.ConditionFalse, "SecretNotFound")
-	require.Contains(t, becomes(t, agentOf(here, "keyless"), "Accepted", metav1.ConditionFalse, "ModelConfigNotAccepted"), `ModelConfig "keyless" cannot be used: there is no Secret "nothing"`)
+	becomes(t, agentOf(here, "keyless"), "Accepted", metav1.ConditionFalse, "ModelConfigNotAccepted", `ModelConfig "keyless" cannot be used: there is no Secret "nothing"`)
 	becomes(t, modelOf(here, "empty"), "Accepted", metav1.ConditionFalse, "SecretKeyNotFound")
 	becomes(t, modelOf(here, "elsewhere"), "Accepted", metav1.ConditionFalse, "ProviderNotServed")
 	good := modelOf(here, "good")
 	becomes(t, good, "Accepted", metav1.ConditionTrue, "Accepted")
 	require.Regexp(t, `^[0-9a-f]{16}$`, good.Status.SecretHash)
-	require.Contains(t, becomes(t, good, "UnsupportedFeatures", metav1.ConditionTrue, "NotServed"), "spec.openAI.apiFormat=responses")
+	becomes(t, good, "UnsupportedFeatures", metav1.ConditionTrue, "NotServed", "spec.openAI.apiFormat=responses")
 }

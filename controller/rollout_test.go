@@ -53,8 +53,7 @@ func TestARevisionThatNeverGetsReadyLeavesTheEarlierOneServing(t *testing.T) {
 
 	merge(t, agent, `{"spec":{"declarative":{"systemMessage":"Two.","deployment":{"nodeSelector":{"nowhere":"to-be"}}}}}`)
 	becomes(t, agent, "Ready", metav1.ConditionTrue, "EarlierRevisionServes")
-	message := becomes(t, agent, "RolledOut", metav1.ConditionFalse, "PodsNotReady")
-	require.Contains(t, message, "no node for it: 0/1 nodes are available")
+	becomes(t, agent, "RolledOut", metav1.ConditionFalse, "PodsNotReady", "no node for it: 0/1 nodes are available")
 	require.Equal(t, one, agent.Status.Revision)
 	require.NotEqual(t, one, agent.Status.TargetRevision)
 	require.Contains(t, configuration(t, agent)["agent.yaml"], "One.")
@@ -74,9 +73,7 @@ func TestWhatSomebodyWentBackToIsKept(t *testing.T) {
 
 	_, err := cluster.Kubectl(limit(t), "-n", here, "rollout", "undo", "deployment/plain")
 	require.NoError(t, err)
-	message := becomes(t, agent, "RolledBack", metav1.ConditionTrue, "Undone")
-	require.Contains(t, message, "went back to revision "+one)
-	require.Contains(t, message, "it declares revision "+two)
+	becomes(t, agent, "RolledBack", metav1.ConditionTrue, "Undone", "went back to revision "+one, "it declares revision "+two)
 	until(t, func() error {
 		if becomes(t, agent, "RolledOut", metav1.ConditionTrue, "Complete"); agent.Status.Revision != one {
 			return fmt.Errorf("%s serves", agent.Status.Revision)
@@ -193,8 +190,7 @@ metadata: {name: plain}
 spec: {ports: [{port: 1}]}
 ---
 `+plain)
-	message := becomes(t, agentOf(here, "plain"), "Ready", metav1.ConditionFalse, "NameTaken")
-	require.Contains(t, message, `Service "plain" is there already and was not made for this agent`)
+	becomes(t, agentOf(here, "plain"), "Ready", metav1.ConditionFalse, "NameTaken", `Service "plain" is there already and was not made for this agent`)
 	var s corev1.Service
 	require.NoError(t, admin.Get(limit(t), client.ObjectKey{Namespace: here, Name: "plain"}, &s))
 	require.Equal(t, int32(1), s.Spec.Ports[0].Port)

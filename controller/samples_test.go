@@ -27,9 +27,8 @@ func TestTheSamplesRunAsTheyStand(t *testing.T) {
 		apply(t, "kagent", string(text))
 	}
 	agent := agentOf("kagent", "k8s-troubleshooter")
-	wrong := becomes(t, agent, "Accepted", metav1.ConditionFalse, "ServerNotFound")
-	require.Contains(t, wrong, `there is no RemoteMCPServer "kagent-tool-server" in namespace "kagent"`)
-	require.Contains(t, wrong, `there is no RemoteMCPServer "prometheus-tool-server" in namespace "kagent"`)
+	becomes(t, agent, "Accepted", metav1.ConditionFalse, "ServerNotFound",
+		`there is no RemoteMCPServer "kagent-tool-server" in namespace "kagent"`, `there is no RemoteMCPServer "prometheus-tool-server" in namespace "kagent"`)
 
 	apply(t, "kagent", remote("kagent-tool-server", serves(t, mcpServer("k8s_get_resources", "k8s_get_pod_logs", "k8s_get_events", "write_more")), "")+
 		remote("prometheus-tool-server", serves(t, mcpServer("prometheus_query")), ""))

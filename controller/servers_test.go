@@ -60,24 +60,22 @@ func TestServersThatCannotBeUsedSayWhy(t *testing.T) {
 	over := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
 	t.Cleanup(func() { close(over); silent.Close() })
-	closed := httptest.NewServer(nil)
-	closed.Close()
+	const closed = "http://127.0.0.1:1" // a port that nobody is given
 	untrusted := httptest.NewTLSServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return mcpServer("look") }, nil))
 	t.Cleanup(untrusted.Close)
 	for name, c := range map[string]struct{ url, rest, reason, message string }{
-		"closed":    {closed.URL, "", "Unreachable", "connection refused"},
+		"closed":    {closed, "", "Unreachable", "connection refused"},
 		"silent":    {silent.URL, "  timeout: 300ms\n", "Timeout", "did not answer within 300ms"},
 		"refuses":   {answers(401, "token abc is wrong"), "", "Refused", "401 Unauthorized"},
 		"missing":   {answers(404, ""), "", "Unreachable", "404 Not Found"},
 		"elsewhere": {answers(302, ""), "", "Redirected", "sent the controller elsewhere (302)"},
 		"page":      {answers(200, "<html>hello</html>"), "", "NotMCP", "does not speak MCP"},
 		"untrusted": {untrusted.URL, "", "CertificateInvalid", "certificate is not trusted"},
-		"secretive": {closed.URL, "  headersFrom: [{name: Authorization, valueFrom: {type: Secret, name: key, key: k}}]\n", "SecretNotReadable", `no Role lets the controller read the Secret "key" of namespace`},
-		"homeless":  {closed.URL, "  headersFrom: [{name: X-A, valueFrom: {type: ConfigMap, name: nothing, key: k}}]\n", "ConfigMapNotFound", `no ConfigMap "nothing"`},
+		"secretive": {closed, "  headersFrom: [{name: Authorization, valueFrom: {type: Secret, name: key, key: k}}]\n", "SecretNotReadable", `no Role lets the controller read the Secret "key" of namespace`},
+		"homeless":  {closed, "  headersFrom: [{name: X-A, valueFrom: {type: ConfigMap, name: nothing, key: k}}]\n", "ConfigMapNotFound", `no ConfigMap "nothing"`},
 	} {
 		apply(t, here, remote(name, c.url, c.rest))
-		message := becomes(t, serverOf(here, name), "Accepted", metav1.ConditionFalse, c.reason)
-		require.Contains(t, message, c.message)
+		message := becomes(t, serverOf(here, name), "Accepted", metav1.ConditionFalse, c.reason, c.message)
 		require.NotContains(t, message, "abc")
 	}
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: untrusted.Certificate().Raw})
@@ -113,29 +111,28 @@ func TestTheControllerShowsServersATokenForThemAlone(t *testing.T) {
 	t.Parallel()
 	here := namespace(t, nil)
 	var mu sync.Mutex
-	seen := map[string]bool{}
+	seen := map[string]map[string]bool{"/ours": {}, "/thief": {}} // tokens, by who is shown them
 	tools := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return mcpServer("look") }, nil)
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		seen[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")] = true
+		seen[r.URL.Path][strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")] = true
 		mu.Unlock()
 		tools.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.Close)
 	annotated := func(name, audience string) string {
-		return strings.Replace(remote(name, h.URL, ""), "{name: "+name+"}", fmt.Sprintf("{name: %s, annotations: {toolcrib.dev/audience: %q}}", name, audience), 1)
+		return strings.Replace(remote(name, h.URL+"/"+name, ""), "{name: "+name+"}", fmt.Sprintf("{name: %s, annotations: {toolcrib.dev/audience: %q}}", name, audience), 1)
 	}
 	apply(t, here, annotated("ours", "tools.test.svc"))
 	becomes(t, serverOf(here, "ours"), "Accepted", metav1.ConditionTrue, "Discovered")
 	mu.Lock()
-	require.Len(t, seen, 1)
-	for token := range seen {
+	require.NotEmpty(t, seen["/ours"])
+	for token := range seen["/ours"] {
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{"tools.test.svc"}}}
 		require.NoError(t, admin.Create(limit(t), review))
 		require.True(t, review.Status.Authenticated)
 		require.Equal(t, "system:serviceaccount:toolcrib:toolcrib-controller", review.Status.User.Username)
 	}
-	clear(seen)
 	mu.Unlock()
 
 	// A token for the API server's audience would be the controller's whole power.
@@ -149,10 +146,10 @@ kind: Agent
 metadata: {name: victim}
 spec: {declarative: {systemMessage: Look., tools: [{mcpServer: {name: thief}}]}}
 `)
-	require.Contains(t, becomes(t, serverOf(here, "thief"), "Accepted", metav1.ConditionFalse, "AudienceRefused"), "is the API server's own audience")
+	becomes(t, serverOf(here, "thief"), "Accepted", metav1.ConditionFalse, "AudienceRefused", "is the API server's own audience")
 	becomes(t, agentOf(here, "victim"), "Accepted", metav1.ConditionFalse, "AudienceRefused")
 	mu.Lock()
-	require.Empty(t, seen)
+	require.Empty(t, seen["/thief"])
 	mu.Unlock()
 }
 
@@ -166,8 +163,7 @@ metadata: {name: asker}
 spec: {declarative: {systemMessage: Look., tools: [{mcpServer: {name: tools, toolNames: [watch, look]}}]}}
 `)
 	agent := agentOf(here, "asker")
-	message := becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing")
-	require.Contains(t, message, "it may not call look, watch;")
+	message := becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing", "it may not call look, watch;")
 	table, err := cluster.Kubectl(limit(t), "-n", here, "get", "agents")
 	require.NoError(t, err)
 	require.Regexp(t, `GRANTED +REVISION.*\nasker.* False  `, string(table))
@@ -176,8 +172,7 @@ spec: {declarative: {systemMessage: Look., tools: [{mcpServer: {name: tools, too
 
 	// The role is there already when the agent is to have one tool more.
 	require.NoError(t, admin.Patch(limit(t), agent, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"declarative":{"tools":[{"mcpServer":{"name":"tools","toolNames":["watch","look","stare","gaze"]}}]}}}`))))
-	message = becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing")
-	require.Contains(t, message, "it may not call stare;", "of a tool that is not there nobody grants anything")
+	message = becomes(t, agent, "ToolsGranted", metav1.ConditionFalse, "GrantsMissing", "it may not call stare;") // of a tool that is not there nobody grants anything
 	runs(t, message)
 	require.Equal(t, "it may call all 3 tools that it names", becomes(t, agent, "ToolsGranted", metav1.ConditionTrue, "Granted"))
 }

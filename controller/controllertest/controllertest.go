@@ -40,7 +40,7 @@ func Install(ctx context.Context, cluster *testbed.Cluster, charts string) (kube
 	if err := cluster.Apply(ctx, bytes.Join(append(manifests, roles, []byte(binding)), []byte("\n---\n"))); err != nil {
 		return "", err
 	}
-	if _, err := cluster.Kubectl(ctx, "wait", "--for=condition=Established", "crd", "--all", "--timeout=2m"); err != nil {
+	if _, err := cluster.Kubectl(ctx, "wait", "--for=condition=Established", "crd", "--all", "--timeout=15m"); err != nil {
 		return "", err
 	}
 	return cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller", "toolcrib-controller")
