@@ -39,7 +39,7 @@ var cluster = sync.OnceValue(func() *testbed.Cluster {
 		orExit("make a namespace", c.Apply(context.Background(), fmt.Appendf(nil,
 			`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, name)))
 	}
-	_, err = c.Kubectl(context.Background(), "wait", "--for=condition=Established", "crd", "--all")
+	_, err = c.Kubectl(context.Background(), "wait", "--for=condition=Established", "crd", "--all", "--timeout=15m")
 	orExit("wait for the types", err)
 	return c
 })

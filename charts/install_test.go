@@ -16,7 +16,7 @@ import (
 const installedIn = "live"
 
 // soon is how long the API server may take to know a new role.
-const soon = 2 * time.Minute
+const soon = 15 * time.Minute
 
 // releases are the charts' values for [installed].
 var releases = map[string]string{"helm": "helm-write", "kubernetes": "kubernetes-write", "prometheus": "prometheus-everything"}

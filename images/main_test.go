@@ -72,7 +72,7 @@ func built(t *testing.T, r Release, binaries ...string) Image {
 // limit is for a busy machine; on an idle one nothing here takes ten seconds.
 func limit(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -37,7 +37,7 @@ func TestAPodRunsTheImageUnderTheRestrictedStandard(t *testing.T) {
 	require.NoError(t, built(t, release, binary("amd64", prometheus)).Write(archive))
 	require.NoError(t, node.LoadArchive(limit(t), archive))
 	require.NoError(t, node.Apply(limit(t), []byte(pod)))
-	_, err := node.Kubectl(limit(t), "wait", "-n", "images", "pod/prometheus-mcp", "--for=condition=Ready", "--timeout=2m")
+	_, err := node.Kubectl(limit(t), "wait", "-n", "images", "pod/prometheus-mcp", "--for=condition=Ready", "--timeout=10m")
 	require.NoError(t, err)
 
 	out, err := node.Kubectl(limit(t), "exec", "-n", "images", "prometheus-mcp", "--", "/prometheus-mcp", "version")

@@ -1,6 +1,7 @@
 package deployed
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/testbed/model"
+	"github.com/toolcrib/toolcrib/testbed/proc"
 	"github.com/toolcrib/toolcrib/testbed/shop"
 )
 
@@ -61,8 +63,8 @@ func TestTheSamplesRun(t *testing.T) {
 	install(t, "kagent", "kubernetes", sampleKubernetes)
 	install(t, "kagent", "prometheus", samplePrometheus)
 	kubectl(t, "apply", "-f", samples+"modelconfig.yaml", "-f", samples+"agent.yaml")
-	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=Ready", "--timeout=2m")
-	kubectl(t, "wait", "-n", "shop", "pod", "-l", "app=checkout", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1", "--timeout=2m")
+	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=Ready", "--timeout=15m")
+	kubectl(t, "wait", "-n", "shop", "pod", "-l", "app=checkout", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1", "--timeout=15m")
 
 	t.Run("its pod runs our image and keeps the restricted standard", theAgentsPod)
 	t.Run("a tool that is not granted is refused", aToolIsGrantedByWhoeverOwnsIt)
@@ -97,13 +99,25 @@ func script(t *testing.T) scripted {
 func theAgentsPod(t *testing.T) {
 	tag, err := appVersion("controller")
 	require.NoError(t, err)
+	onePod(t)
 	pod := []string{"get", "pods", "-n", "kagent", "-l", "toolcrib.dev/agent=" + agent, "-o"}
 	require.Equal(t, "toolcrib/agentcore:"+tag, kubectl(t, append(pod, "jsonpath={.items[*].spec.containers[*].image}")...))
 	require.Equal(t, "true", kubectl(t, append(pod, "jsonpath={.items[*].spec.securityContext.runAsNonRoot}")...))
 	require.Equal(t, "true", kubectl(t, append(pod, "jsonpath={.items[*].spec.containers[*].securityContext.readOnlyRootFilesystem}")...))
 	require.Equal(t, `["ALL"]`, kubectl(t, append(pod, "jsonpath={.items[*].spec.containers[*].securityContext.capabilities.drop}")...))
-	metrics := kubectl(t, "get", "--raw", "/api/v1/namespaces/kagent/services/"+agent+":metrics/proxy/metrics")
-	require.Contains(t, metrics, "# TYPE agent_runs_elsewhere gauge")
+	require.NoError(t, proc.Until(limit(t), "the Service to lead to the pod", 100*time.Millisecond, func(ctx context.Context) (bool, error) {
+		metrics, err := cluster.Kubectl(ctx, "get", "--raw", "/api/v1/namespaces/kagent/services/"+agent+":metrics/proxy/metrics")
+		return strings.Contains(string(metrics), "# TYPE agent_runs_elsewhere gauge"), err
+	}))
+}
+
+// onePod waits until the agent's earlier pods are gone.
+func onePod(t *testing.T) {
+	t.Helper()
+	require.NoError(t, proc.Until(limit(t), "the earlier pods to be gone", 100*time.Millisecond, func(ctx context.Context) (bool, error) {
+		pods, err := cluster.Kubectl(ctx, "get", "pods", "-n", "kagent", "-l", "toolcrib.dev/agent="+agent, "-o", "name")
+		return len(strings.Fields(string(pods))) == 1, err
+	}))
 }
 
 // aToolIsGrantedByWhoeverOwnsIt takes the line that grants it from the Agent.
@@ -121,8 +135,8 @@ func aToolIsGrantedByWhoeverOwnsIt(t *testing.T) {
 	command := regexp.MustCompile(`kubectl .*`).FindString(lacks)
 	require.NotEmpty(t, command, lacks)
 	asPerson(t, cluster.Kubeconfig, "", command)
-	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=ToolsGranted", "--timeout=3m") // looked at every half minute
-	require.Eventually(t, func() bool { return !asAgent.Call("k8s_get_events", events).IsError }, 5*time.Minute, 200*time.Millisecond)
+	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=ToolsGranted", "--timeout=15m") // looked at every half minute
+	require.Eventually(t, func() bool { return !asAgent.Call("k8s_get_events", events).IsError }, 15*time.Minute, 200*time.Millisecond)
 }
 
 // asPerson runs a line of a shell as whoever the kubeconfig is for.

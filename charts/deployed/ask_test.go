@@ -177,10 +177,8 @@ func undoBringsThePromptBack(t *testing.T, thinks scripted) {
 		return kubectl(t, "get", "-n", "kagent", "deployment/"+agent, "-o", `jsonpath={.spec.template.metadata.annotations.toolcrib\.dev/revision}`)
 	}
 	rolled := func() { // pods that are told to end may still take up a run
-		kubectl(t, "rollout", "status", "-n", "kagent", "deployment/"+agent, "--timeout=2m")
-		require.NoError(t, proc.Until(limit(t), "the earlier pods to be gone", 100*time.Millisecond, func(context.Context) (bool, error) {
-			return len(strings.Fields(kubectl(t, "get", "pods", "-n", "kagent", "-l", "toolcrib.dev/agent="+agent, "-o", "name"))) == 1, nil
-		}))
+		kubectl(t, "rollout", "status", "-n", "kagent", "deployment/"+agent, "--timeout=15m")
+		onePod(t)
 	}
 	first := revision()
 	require.Contains(t, ask(t, "who-1", "Who are you?").Status.Answer, "あなたはKubernetesの障害調査専門エージェントです。")
@@ -194,7 +192,7 @@ func undoBringsThePromptBack(t *testing.T, thinks scripted) {
 
 	kubectl(t, "rollout", "undo", "-n", "kagent", "deployment/"+agent)
 	rolled()
-	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=RolledBack", "--timeout=1m")
+	kubectl(t, "wait", "-n", "kagent", "agent/"+agent, "--for=condition=RolledBack", "--timeout=15m")
 	third := ask(t, "who-3", "Who are you?").Status
 	require.Contains(t, third.Answer, "あなたはKubernetesの障害調査専門エージェントです。")
 	require.Equal(t, first, third.Revision)

@@ -22,7 +22,7 @@ import (
 // limit is for a busy machine; on an idle one nothing here takes half a minute.
 func limit(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 4*time.Minute) // clean-up needs time too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Minute) // clean-up needs time too
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -60,7 +60,7 @@ func install(t *testing.T, namespace, chart, values string, args ...string) {
 	file := filepath.Join(t.TempDir(), "values.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(values), 0o600))
 	t.Cleanup(func() { helm(t, "uninstall", release, "--namespace", namespace) })
-	helm(t, append([]string{"install", release, "../" + chart, "--namespace", namespace, "--values", file, "--wait", "--timeout", "2m"}, args...)...)
+	helm(t, append([]string{"install", release, "../" + chart, "--namespace", namespace, "--values", file, "--wait", "--timeout", "15m"}, args...)...)
 }
 
 // service is a Service as clients reach it.
@@ -112,7 +112,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // projected is a token that the kubelet put into the agent's pod.
 func projected(t *testing.T, name string) string {
 	t.Helper()
-	kubectl(t, "wait", "-n", "agents", "pod/troubleshooter", "--for=condition=Ready", "--timeout=2m")
+	kubectl(t, "wait", "-n", "agents", "pod/troubleshooter", "--for=condition=Ready", "--timeout=15m")
 	return kubectl(t, "exec", "-n", "agents", "troubleshooter", "--", "cat", "/tokens/"+name)
 }
 
