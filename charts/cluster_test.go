@@ -26,21 +26,11 @@ var cluster = sync.OnceValue(func() *testbed.Cluster {
 	c, err := testbed.Start(context.Background(), testbed.Options{Progress: os.Stderr})
 	orExit("no test cluster", err)
 	started = c
-	for _, path := range []string{"testdata/crds/*.yaml", "locks/manifests/*.yaml", "controller/manifests/*.yaml"} {
-		files, err := filepath.Glob(path)
-		orExit(path, err)
-		for _, file := range files {
-			manifest, err := os.ReadFile(file)
-			orExit("read", err)
-			orExit("apply "+file, c.Apply(context.Background(), manifest))
-		}
-	}
+	orExit("bring the types", c.Install(context.Background(), "testdata/crds", "locks/manifests", "controller/manifests"))
 	for _, name := range []string{namespace, installedIn, "a", "b"} {
 		orExit("make a namespace", c.Apply(context.Background(), fmt.Appendf(nil,
 			`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, name)))
 	}
-	_, err = c.Kubectl(context.Background(), "wait", "--for=condition=Established", "crd", "--all", "--timeout=15m")
-	orExit("wait for the types", err)
 	return c
 })
 

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/toolcrib/toolcrib/controller"
@@ -26,10 +25,6 @@ subjects: [{kind: ServiceAccount, namespace: toolcrib, name: toolcrib-controller
 // ServiceAccount toolcrib/toolcrib-controller with them, of which it returns the
 // path of a kubeconfig.
 func Install(ctx context.Context, cluster *testbed.Cluster, charts string) (kubeconfig string, err error) {
-	manifests, err := types(charts)
-	if err != nil {
-		return "", err
-	}
 	roles, err := roles()
 	if err != nil {
 		return "", err
@@ -37,30 +32,28 @@ func Install(ctx context.Context, cluster *testbed.Cluster, charts string) (kube
 	if _, err := cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller"); err != nil {
 		return "", err
 	}
-	if err := cluster.Apply(ctx, bytes.Join(append(manifests, roles, []byte(binding)), []byte("\n---\n"))); err != nil {
+	types, err := types(charts)
+	if err != nil {
 		return "", err
 	}
-	if _, err := cluster.Kubectl(ctx, "wait", "--for=condition=Established", "crd", "--all", "--timeout=15m"); err != nil {
+	if err := cluster.Install(ctx, types...); err != nil {
+		return "", err
+	}
+	if err := cluster.Apply(ctx, bytes.Join([][]byte{roles, []byte(binding)}, []byte("\n---\n"))); err != nil {
 		return "", err
 	}
 	return cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller", "toolcrib-controller")
 }
 
-// types are the CRDs of the charts.
-func types(charts string) ([][]byte, error) {
-	var out [][]byte
+// types are the files of the charts' CRDs.
+func types(charts string) ([]string, error) {
+	var out []string
 	for _, pattern := range []string{"controller/manifests/kagent.dev_*.yaml", "locks/manifests/toolcrib.dev_*.yaml"} {
 		files, err := filepath.Glob(filepath.Join(charts, pattern))
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range files {
-			text, err := os.ReadFile(f)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, text)
-		}
+		out = append(out, files...)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no CRDs under %s", charts)

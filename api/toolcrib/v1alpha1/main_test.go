@@ -65,15 +65,9 @@ func settle() error {
 	helmPath = programs[build.Helm.Name]
 	_, err = helm(ctx, "install", release, chart)
 	errs = append(errs, err)
-	for _, args := range [][]string{
-		{"apply", "-f", kagentManifests, "-f", "testdata/people.yaml"},
-		{"create", "namespace", "kagent"},
-		{"wait", "--for=condition=Established", "--timeout=15m", "crd", "--all"},
-	} {
-		_, err = cluster.Kubectl(ctx, args...)
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
+	errs = append(errs, cluster.Install(ctx, kagentManifests, "testdata/people.yaml"))
+	_, err = cluster.Kubectl(ctx, "create", "namespace", "kagent")
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return err
 	}
 	return locked(ctx)
