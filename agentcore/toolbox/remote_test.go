@@ -206,7 +206,7 @@ func TestAnAnswerInParts(t *testing.T) {
 			yield(a2a.NewStatusUpdateEvent(e, a2a.TaskStateCompleted, nil), nil)
 	}}
 	b := open(t, asking(t), toolbox.Options{AgentURL: at(o.serve(t, "1.0", true))})
-	require.Equal(t, toolbox.Outcome{Text: "it is DNS\n{\"n\":1}[file  , 3 bytes, not shown]"}, call(t, b, "ask_net-expert", `{"question":"why?"}`))
+	require.Equal(t, toolbox.Outcome{Text: "it is DNS\n{\"n\":1}[file  , 3 bytes, not shown]", Asked: unstated}, call(t, b, "ask_net-expert", `{"question":"why?"}`))
 }
 
 func TestAgentsThatAskEachOther(t *testing.T) {
