@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"fmt"
 	"os/exec"
 	"testing"
 
@@ -66,4 +67,30 @@ func TestExistingCluster(t *testing.T) {
 	require.NoError(t, c.Stop())
 	require.NoFileExists(t, reader)
 	require.NotEmpty(t, output(t, "get", "nodes", "-o", "name"), "the cluster itself still runs")
+}
+
+// The API server learns of grants a moment after they are made.
+func TestWhatIsGrantedCountsAtOnce(t *testing.T) {
+	client, err := node.unrecorded()
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	for i := range 10 {
+		user := fmt.Sprint("grantee-", i)
+		require.NoError(t, node.Apply(limit(t), fmt.Appendf(nil, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: %[1]s, namespace: kube-public}
+rules: [{apiGroups: [toolcrib.test], resources: [grants], verbs: [use]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: %[1]s, namespace: kube-public}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[1]s}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
+`, user)))
+		ok, err := allowed(limit(t), client, user)
+		require.NoError(t, err)
+		require.True(t, ok, user)
+	}
+	require.NotContains(t, output(t, "get", "clusterroles,clusterrolebindings,roles,rolebindings", "-A", "-o", "name"), "/toolcrib-", "nothing is left of the wait")
 }

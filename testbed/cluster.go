@@ -74,10 +74,14 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // Apply applies YAML or JSON manifests server-side and takes over what others
-// own of them.
+// own of them. What they grant is in effect when it returns, but on an existing
+// cluster.
 func (c *Cluster) Apply(ctx context.Context, manifests []byte) error {
 	_, err := c.kubectl(ctx, manifests, "apply", "--server-side", "--force-conflicts", "-f", "-")
-	return err
+	if err != nil || !bytes.Contains(manifests, []byte("rbac.authorization.k8s.io/v1")) {
+		return err
+	}
+	return c.AwaitGrants(ctx)
 }
 
 // KubectlPath is the kubectl that goes with the cluster.

@@ -38,14 +38,18 @@ func New(server string, ca []byte, p pki.Pair) (*Client, error) {
 	return &Client{server, &http.Client{Transport: transport}}, nil
 }
 
+// Close ends the connection.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // Get reads path into out, which may be nil.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.do(ctx, http.MethodGet, path, "", nil, out)
 }
 
-// Post creates what body describes.
-func (c *Client) Post(ctx context.Context, path string, body []byte) error {
-	return c.do(ctx, http.MethodPost, path, "application/json", body, nil)
+// Post creates what body describes, and reads what became of it into out, which
+// may be nil.
+func (c *Client) Post(ctx context.Context, path string, body []byte, out any) error {
+	return c.do(ctx, http.MethodPost, path, "application/json", body, out)
 }
 
 // Delete deletes the object or collection at path.

@@ -50,7 +50,7 @@ func (s *supervisor) simulate(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	if err := inParallel(ctx, s.Nodes, func(i int) error { return client.Post(ctx, "/api/v1/nodes", s.simulatedNode(i)) }); err != nil {
+	if err := inParallel(ctx, s.Nodes, func(i int) error { return client.Post(ctx, "/api/v1/nodes", s.simulatedNode(i), nil) }); err != nil {
 		return fmt.Errorf("add simulated nodes: %w", err)
 	}
 	if s.Pods > 0 {
@@ -84,7 +84,7 @@ func (s *supervisor) simulatedNode(i int) []byte {
 func (s *supervisor) createDeployments(ctx context.Context, client *kubeapi.Client) error {
 	for i := range simulatedNamespaces {
 		object := fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "scale-%d"}}`, i)
-		if err := client.Post(ctx, "/api/v1/namespaces", object); err != nil {
+		if err := client.Post(ctx, "/api/v1/namespaces", object, nil); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (s *supervisor) createDeployments(ctx context.Context, client *kubeapi.Clie
 				"spec": {"nodeSelector": {"toolcrib.test/simulated": "true"}, "tolerations": [{"operator": "Exists"}],
 					"automountServiceAccountToken": false, "enableServiceLinks": false,
 					"containers": [{"name": "app", "image": "%[3]s", "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}]}}}}`,
-			i, replicas, BusyboxImage))
+			i, replicas, BusyboxImage), nil)
 	})
 }
 
