@@ -122,7 +122,7 @@ func (s *supervisor) startController() (*proc.Process, error) {
 		"--service-cluster-ip-range", serviceRange, "--cluster-cidr", podRange, "--allocate-node-cidrs=false",
 		"--flex-volume-plugin-dir", s.path("flex"))
 	if s.Nodes > 0 {
-		args = append(args, "--node-monitor-grace-period=1h") // simulated nodes renew their leases slowly
+		args = append(args, "--node-monitor-grace-period=1h") // simulated nodes have no leases, and say seldom that they are ready
 	}
 	return s.procs.Start("kube-controller-manager", s.Programs["kube-controller-manager"], args...)
 }

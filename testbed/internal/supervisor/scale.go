@@ -59,10 +59,9 @@ func (s *supervisor) fill(ctx context.Context) error {
 	return os.RemoveAll(s.path("etcd"))
 }
 
-// tidy deletes what would only expire in every copy: events, and the leases
-// that bind nodes to this kwok.
+// tidy deletes what would only expire in every copy: events.
 func tidy(ctx context.Context, client *kubeapi.Client) error {
-	paths := []string{"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", "/api/v1/namespaces/default/events"}
+	paths := []string{"/api/v1/namespaces/default/events"}
 	for i := range simulatedNamespaces {
 		paths = append(paths, fmt.Sprintf("/api/v1/namespaces/scale-%d/events", i))
 	}
