@@ -173,7 +173,7 @@ func (c *Cluster) follow(out io.Reader, progress io.Writer) error {
 }
 
 // stopTimeout is for a machine that is very busy; a stop takes a second.
-const stopTimeout = 30 * time.Second
+const stopTimeout = 3 * time.Minute
 
 // end asks the supervisor, our child, to take everything down and waits for it.
 func (c *Cluster) end() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,5 +48,7 @@ func TestFreePorts(t *testing.T) {
 		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
+		_, err = net.Listen("unix", reservation(port))
+		require.ErrorIs(t, err, syscall.EADDRINUSE, "nobody else is given it")
 	}
 }

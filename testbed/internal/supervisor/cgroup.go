@@ -60,7 +60,7 @@ func removeCgroups(name string) error {
 	if err != nil {
 		return nil // then there is no group either
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute) // on a machine that is very busy
 	for {
 		var left error
 		for _, root := range roots {
