@@ -23,6 +23,7 @@ var defaultAlertmanagerConfig string
 
 const (
 	alertmanagerFile = "alertmanager.yml"
+	defaultRulesFile = "default.yml"
 	ownRulesFile     = "rules/own.yml"
 )
 
@@ -64,11 +65,12 @@ func (s *Stack) configure(set settings, o Options) error {
 	if err := t.Execute(&config, set); err != nil {
 		return err
 	}
+	s.jobs = strings.Count(config.String(), "- job_name: ")
 	for name, content := range map[string]string{
-		"prometheus.yml":    config.String(),
-		"rules/default.yml": defaultRules,
-		ownRulesFile:        o.Rules,
-		alertmanagerFile:    s.alertmanagerConfig(o.AlertmanagerConfig),
+		"prometheus.yml":            config.String(),
+		"rules/" + defaultRulesFile: defaultRules,
+		ownRulesFile:                o.Rules,
+		alertmanagerFile:            s.alertmanagerConfig(o.AlertmanagerConfig),
 	} {
 		if err := os.WriteFile(s.path(name), []byte(content), 0o600); err != nil {
 			return err

@@ -60,13 +60,14 @@ type Stack struct {
 	CAFile, User, Password string
 
 	procs *proc.Group
+	jobs  int      // that Prometheus scrapes, of one target each
 	lock  *os.File // of Dir, held while this process lives
 }
 
 // These are for a busy machine; an idle one starts in a few seconds and stops
 // in a fraction of one.
 const (
-	startTimeout = 2 * time.Minute
+	startTimeout = 10 * time.Minute
 	stopGrace    = 5 * time.Second
 )
 

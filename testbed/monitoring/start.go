@@ -2,7 +2,6 @@ package monitoring
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -154,30 +153,62 @@ func (s *Stack) wait(ctx context.Context, all ...*proc.Process) error {
 			return err
 		}
 	}
-	return proc.Until(ctx, "the first scrapes", interval, s.scraped, all...)
+	if err := proc.Until(ctx, "the first scrapes", interval, s.scraped, all...); err != nil {
+		return err
+	}
+	scraped := time.Now()
+	evaluated := func(ctx context.Context) (bool, error) { return s.evaluated(ctx, scraped) }
+	return proc.Until(ctx, "the rules", interval, evaluated, all...)
 }
 
-// scraped reports whether each target has been, and Alertmanager is known.
+// scraped reports whether what each target says can be asked for, but for the one
+// that is broken, and whether Alertmanager is known.
 func (s *Stack) scraped(ctx context.Context) (bool, error) {
-	var answer struct {
+	var up struct {
 		Data struct {
-			ActiveTargets       []struct{ ScrapePool, Health string }
-			ActiveAlertmanagers []struct{ URL string }
+			Result []struct {
+				Metric struct{ Job string }
+				Value  [2]any
+			}
 		}
 	}
-	if err := s.Get(ctx, s.Prometheus+"/api/v1/targets?state=active", &answer); err != nil {
+	if err := s.Get(ctx, s.Prometheus+"/api/v1/query?query=up", &up); err != nil {
 		return false, err
 	}
-	for _, t := range answer.Data.ActiveTargets {
-		if t.Health == "unknown" {
-			return false, fmt.Errorf("%s has not been scraped", t.ScrapePool)
+	for _, t := range up.Data.Result {
+		if t.Value[1] != "1" && t.Metric.Job != "broken" {
+			return false, fmt.Errorf("%s cannot be scraped", t.Metric.Job)
 		}
 	}
-	if len(answer.Data.ActiveTargets) == 0 {
-		return false, errors.New("there are no targets")
+	if n := len(up.Data.Result); n != s.jobs {
+		return false, fmt.Errorf("%d of %d targets have been scraped", n, s.jobs)
 	}
-	err := s.Get(ctx, s.Prometheus+"/api/v1/alertmanagers", &answer)
-	return len(answer.Data.ActiveAlertmanagers) > 0, err
+	var known struct {
+		Data struct{ ActiveAlertmanagers []struct{ URL string } }
+	}
+	err := s.Get(ctx, s.Prometheus+"/api/v1/alertmanagers", &known)
+	return len(known.Data.ActiveAlertmanagers) > 0, err
+}
+
+// evaluated reports whether each of the default rules has been since.
+func (s *Stack) evaluated(ctx context.Context, since time.Time) (bool, error) {
+	var rules struct {
+		Data struct {
+			Groups []struct {
+				Name, File     string
+				LastEvaluation time.Time
+			}
+		}
+	}
+	if err := s.Get(ctx, s.Prometheus+"/api/v1/rules", &rules); err != nil {
+		return false, err
+	}
+	for _, g := range rules.Data.Groups {
+		if filepath.Base(g.File) == defaultRulesFile && g.LastEvaluation.Before(since) {
+			return false, fmt.Errorf("group %s has not been evaluated", g.Name)
+		}
+	}
+	return len(rules.Data.Groups) > 0, nil
 }
 
 func (s *Stack) path(elements ...string) string {
