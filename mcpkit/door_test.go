@@ -30,7 +30,8 @@ func TestTheDoor(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		io.WriteString(w, strings.Join([]string{caller.Name, map[bool]string{true: "known", false: "unknown"}[known], string(body)}, " "))
 	})
-	locked, err := mcpkit.Door(mcpkit.Options{Name: "agent", Authenticator: porter{}, CallerRate: 1}, mcpkit.HTTPOptions{MaxRequestBytes: 10, AllowedHosts: []string{"agent.shop"}}, inside)
+	now := time.Now() // and it stays that, however long the test takes
+	locked, err := mcpkit.Door(mcpkit.Options{Name: "agent", Authenticator: porter{}, CallerRate: 1, Now: func() time.Time { return now }}, mcpkit.HTTPOptions{MaxRequestBytes: 10, AllowedHosts: []string{"agent.shop"}}, inside)
 	require.NoError(t, err)
 	open, err := mcpkit.Door(mcpkit.Options{Name: "agent"}, mcpkit.HTTPOptions{}, inside)
 	require.NoError(t, err)

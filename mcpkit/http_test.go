@@ -349,6 +349,6 @@ func TestTwoHundredClientsAtOnce(t *testing.T) {
 func TestTraceContextComesWithTheRequest(t *testing.T) {
 	record := &lines{}
 	url := start(t, handler(t, newShelf(), mcpkit.Options{Record: record}, mcpkit.HTTPOptions{}))
-	post(t, url, getSaw, map[string]string{"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	text(t, post(t, url, getSaw, map[string]string{"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}))
 	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", entriesOf(t, record)[0]["trace_id"])
 }

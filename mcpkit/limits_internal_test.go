@@ -1,8 +1,11 @@
 package mcpkit
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -45,4 +48,39 @@ func TestCallersThatWentAwayAreForgotten(t *testing.T) {
 	require.NoError(t, s.pace("new", later))
 	require.Len(t, s.taken, 2)
 	require.Error(t, s.begin("runs", later), "whoever has a call running is remembered")
+}
+
+// Where a slot is free, no call is told that all are taken, not even one whose
+// time is up before it gets there.
+func TestAFreeSlotIsTakenWhateverTheTime(t *testing.T) {
+	s := NewServer(NewToolset(), Options{MaxCalls: 1})
+	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	for range 100 {
+		c := &Call{}
+		require.NoError(t, s.limit(late, c))
+		require.EqualError(t, s.limit(late, &Call{}), "unavailable: 1 calls are running already and none ended in time; try again in a few seconds")
+		c.release()
+	}
+}
+
+func TestCancelledCallsGetTheTimeToBeRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, began := NewServer(NewToolset(), Options{MaxCalls: 2}), time.Now()
+		c := &Call{}
+		require.NoError(t, s.limit(t.Context(), c))
+		time.AfterFunc(settleTime/2, c.release)
+		s.settle()
+		require.Equal(t, settleTime/2, time.Since(began), "and no more than they need")
+
+		s, began = NewServer(NewToolset(), Options{MaxCalls: 2}), time.Now()
+		require.NoError(t, s.limit(t.Context(), &Call{}))
+		s.settle()
+		require.Equal(t, settleTime, time.Since(began), "one that never ends holds nobody up")
+
+		ended := make(chan error, 1)
+		time.AfterFunc(settleTime/2, func() { ended <- io.EOF })
+		require.ErrorIs(t, orLate(ended), io.EOF)
+		require.NoError(t, orLate(ended))
+	})
 }

@@ -117,13 +117,17 @@ func TestASlowIssuerHoldsNobodyUp(t *testing.T) {
 	requireKind(t, mcpkit.Unavailable, "does not hand out the keys", take(t, left))
 	require.NoError(t, prove(t, o, known), "while the issuer is asked")
 
-	began := time.Now()
-	requireKind(t, mcpkit.Unavailable, "does not hand out the keys", prove(t, o, token))
-	require.Less(t, time.Since(began), 30*time.Second, "the fetch that began ends after 5 s, and the client would wait for ever")
-	c.pass(11 * time.Minute)
-	began = time.Now()
-	require.NoError(t, prove(t, o, known), "old keys serve while the issuer is known to be down")
-	require.Less(t, time.Since(began), 5*time.Second)
+	go func() { left <- prove(t, o, token) }()
+	requireKind(t, mcpkit.Unavailable, "does not hand out the keys", take(t, left)) // the fetch that began ends by itself
+	for tries := 1; ; tries++ {                                                     // whoever waits for the issuer waits for 5 s each time, on any machine
+		c.pass(11 * time.Minute)
+		began := time.Now()
+		require.NoError(t, prove(t, o, known), "old keys serve while the issuer is known to be down")
+		if time.Since(began) < 5*time.Second {
+			break
+		}
+		require.Less(t, tries, 5, "and nobody waits for it")
+	}
 }
 
 // The issuer's documents are as foreign as its tokens.
