@@ -35,24 +35,25 @@ type people struct{ ada, mallory string }
 // locked is the shared cluster with charts/locks in it. It returns once the
 // API server holds requests to the policy, which takes it a moment.
 var locked = sync.OnceValues(func() (people, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	cluster := bed() // which may have to be built first
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	var p people
 	var errs [2]error
-	p.ada, errs[0] = bed().UserKubeconfig(ctx, "Ada Lovelace")
-	p.mallory, errs[1] = bed().UserKubeconfig(ctx, "mallory")
+	p.ada, errs[0] = cluster.UserKubeconfig(ctx, "Ada Lovelace")
+	p.mallory, errs[1] = cluster.UserKubeconfig(ctx, "mallory")
 	for _, err := range errs {
 		if err != nil {
 			return p, err
 		}
 	}
-	if _, err := bed().Kubectl(ctx, "apply", "-f", lockManifests); err != nil {
+	if _, err := cluster.Kubectl(ctx, "apply", "-f", lockManifests); err != nil {
 		return p, err
 	}
-	if err := bed().Apply(ctx, []byte(keeper)); err != nil {
+	if err := cluster.Apply(ctx, []byte(keeper)); err != nil {
 		return p, err
 	}
-	l, err := Open(mcpkit.LocksConfig{Kubeconfig: bed().Kubeconfig, Namespace: "default"})
+	l, err := Open(mcpkit.LocksConfig{Kubeconfig: cluster.Kubeconfig, Namespace: "default"})
 	if err != nil {
 		return p, err
 	}
@@ -70,7 +71,8 @@ var locked = sync.OnceValues(func() (people, error) {
 type room struct {
 	t      *testing.T
 	ns     string
-	server string // kubeconfig
+	server string    // kubeconfig
+	at     time.Time // when the clock of each replica begins
 	people
 }
 
@@ -102,7 +104,7 @@ metadata: {name: approvers, namespace: %[1]s}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: toolcrib-approver}
 subjects: [{kind: User, name: Ada Lovelace}, {kind: User, name: "system:serviceaccount:agents:troubleshooter"}]
 `, ns)))
-	return room{t: t, ns: ns, server: server, people: p}
+	return room{t: t, ns: ns, server: server, at: time.Now().Truncate(time.Second), people: p}
 }
 
 // replica is one more process of the tool server, as far as the cluster sees.
@@ -111,7 +113,7 @@ func (r room) replica() (*Locks, *steps) { return r.replicaOf(r.server) }
 func (r room) replicaOf(kubeconfig string) (*Locks, *steps) {
 	r.t.Helper()
 	l, now := openAs(r.t, kubeconfig, r.ns)
-	l.cluster.namespace = r.ns
+	l.cluster.namespace, now.now = r.ns, r.at
 	return l, now
 }
 
@@ -121,7 +123,7 @@ func (r room) request(call string, changes ...func(*mcpkit.ApprovalRequest)) mcp
 		Server: "kubernetes-mcp", Tool: "k8s_scale", Caller: "system:serviceaccount:agents:troubleshooter", Agent: "agents/troubleshooter",
 		Call: call, Target: "deployments/web in namespace shop", Arguments: `{"name":"web","replicas":3}`, ArgumentsHash: "arguments-1",
 		Plan: "deployments/web in namespace shop\n\n  -replicas: 2\n  +replicas: 3", PlanHash: "plan-1",
-		Key: "key-1", Expires: time.Now().Add(time.Hour),
+		Key: "key-1", Expires: r.at.Add(time.Hour),
 	}
 	for _, change := range changes {
 		change(&q)
