@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
 
 func TestAnOrdinaryQueryIsOneRequest(t *testing.T) {
@@ -123,6 +124,9 @@ func deaf(t testing.TB) string {
 	name, err := syscall.Getsockname(fd)
 	require.NoError(t, err)
 	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	first, err := net.Dial("tcp", address) // which is all that the queue takes
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = first.Close() })
 	for range 8 {
 		c, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
 		if err != nil {
@@ -137,13 +141,26 @@ func deaf(t testing.TB) string {
 func TestABlackHoleHoldsUpNothingButTheCall(t *testing.T) {
 	t.Parallel()
 	b := New(Config{Prometheus: Endpoint{URL: "http://" + deaf(t)}})
-	began := time.Now()
-	s := serve(t, b, mcpkit.AccessRead, nil)
-	_, err := s.ListTools(t.Context(), nil)
-	require.NoError(t, err)
-	require.Less(t, time.Since(began), dialTimeout)
+	var s *mcptest.Session
+	requireNoDial(t, func() {
+		s = serve(t, b, mcpkit.AccessRead, nil)
+		_, err := s.ListTools(t.Context(), nil)
+		require.NoError(t, err)
+	})
 	requireRefused(t, s, "prometheus_query", map[string]any{"query": "up"}, "unavailable: cannot evaluate the query: Prometheus cannot be reached (")
-	require.Less(t, time.Since(began), 3*dialTimeout)
+}
+
+// requireNoDial holds f to reach for no black hole, which takes the dial's time
+// whenever it is tried, while a busy machine is not always that slow.
+func requireNoDial(t *testing.T, f func()) {
+	t.Helper()
+	for range 5 {
+		began := time.Now()
+		if f(); time.Since(began) < dialTimeout {
+			return
+		}
+	}
+	require.Fail(t, "it waits for the black hole")
 }
 
 func TestNoBackend(t *testing.T) {

@@ -10,17 +10,22 @@ import (
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
 
-const lifeRules = `
+// lifeRules holds an alert in each state for as long as it takes to look at: it
+// moves on when hold or keep is made shorter, for Prometheus takes the alerts of
+// a rule along when that changes.
+func lifeRules(hold, keep string) string {
+	return `
 groups:
 - name: life
   rules:
   - alert: LifeHigh
     expr: life_load > 100
-    for: 5s
-    keep_firing_for: 6s
+    for: ` + hold + `
+    keep_firing_for: ` + keep + `
     labels: {severity: warning, team: shop}
     annotations: {summary: "Disk {{ $labels.disk }} is at {{ $value }}"}
 `
+}
 
 // explainedAs waits until the tool's verdict begins with words, and requires
 // on the way that it never contradicts what Prometheus says before and after.
@@ -43,7 +48,7 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	set(t, "life_load", 20, "disk", "a")
 	set(t, "life_load", 80, "disk", "b")
 	seen(t, `life_load{disk="b"} == 80`)
-	withRules(t, lifeRules)
+	withRules(t, lifeRules("1h", "2h"))
 	evaluated(t, "LifeHigh")
 
 	out := explainedAs(t, s, "LifeHigh", "inactive: 0 of 2 series meet life_load > 100; the nearest is life_load{")
@@ -51,7 +56,7 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	require.Contains(t, out.State[0], "80 against 100, away by 20")
 	require.Equal(t, []string{"20", "80"}, column(t, out.Series, "away"))
 	require.Equal(t, "Disk {{ $labels.disk }} is at {{ $value }}", string(out.Rules[0].Annotations["summary"]))
-	require.Equal(t, []string{"5s", "6s"}, []string{out.Rules[0].For, out.Rules[0].KeepFiringFor})
+	require.Equal(t, []string{"1h", "2h"}, []string{out.Rules[0].For, out.Rules[0].KeepFiringFor})
 	require.Equal(t, []string{"Prometheus sends to 1 Alertmanager"}, out.Delivery)
 
 	set(t, "life_load", 150, "disk", "b")
@@ -63,10 +68,11 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	require.NoError(t, err)
 	for _, a := range active {
 		if a.name() == "LifeHigh" {
-			require.Equal(t, []string{"fires at " + utc(a.ActiveAt.Add(5*time.Second))}, column(t, out.Alerts, "next"))
+			require.Equal(t, []string{"fires at " + utc(a.ActiveAt.Add(time.Hour))}, column(t, out.Alerts, "next"))
 		}
 	}
 
+	require.NoError(t, stack().SetRules(t.Context(), lifeRules("1ms", "2h")))
 	out = explainedAs(t, s, "LifeHigh", "firing: 1 series, the first since ")
 	require.Equal(t, "Disk b is at 150", string(out.Rules[0].Annotations["summary"]))
 	require.Equal(t, []string{"150"}, column(t, out.Alerts, "value"))
@@ -84,6 +90,7 @@ func TestExplainAlertThroughItsLife(t *testing.T) {
 	})
 	require.Equal(t, []string{"firing, kept"}, column(t, out.Alerts, "state"))
 	require.Contains(t, out.Why[0], "0 of 2 series meet life_load > 100; the nearest is life_load{")
+	require.NoError(t, stack().SetRules(t.Context(), lifeRules("1ms", "1ms")))
 	explainedAs(t, s, "LifeHigh", "inactive")
 }
 

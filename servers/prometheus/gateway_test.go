@@ -42,6 +42,7 @@ func gatewayTo(t testing.TB, server string, admit func(w http.ResponseWriter, r 
 	target, err := url.Parse(server)
 	require.NoError(t, err)
 	next := httputil.NewSingleHostReverseProxy(target)
+	next.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // it would be printed that a client has left
 	g := &gateway{}
 	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

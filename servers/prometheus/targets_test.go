@@ -9,8 +9,11 @@ import (
 
 func TestTargets(t *testing.T) {
 	s := reading(t)
-	out := call[TargetsOut](t, s, "prometheus_targets", nil)
-	require.Regexp(t, `^1 down, 0 unknown, 6 up, 1 dropped by relabelling, in 7 jobs$`, out.Summary)
+	var out TargetsOut
+	within(t, "no scrape was late on a busy machine", func() bool {
+		out = call[TargetsOut](t, s, "prometheus_targets", nil)
+		return out.Summary == "1 down, 0 unknown, 6 up, 1 dropped by relabelling, in 7 jobs"
+	})
 	require.Equal(t, "broken", out.Jobs.Rows[0][0], "what is down comes first")
 	require.Contains(t, column(t, out.Jobs, "job"), "sessions")
 	require.Equal(t, []string{"broken"}, column(t, out.Targets, "job")[:1])
