@@ -54,13 +54,19 @@ func testClients(t testing.TB) *clients {
 	return c
 }
 
-// namespace makes a namespace for one test and removes it afterwards.
+// namespace makes a namespace for one test, complete with what controllers put
+// there, and removes it afterwards.
 func namespace(t testing.TB) string {
 	t.Helper()
 	api := testClients(t).typed.CoreV1().Namespaces()
 	ns, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = api.Delete(context.Background(), ns.Name, metav1.DeleteOptions{}) })
+	within(t, "its pods find what each of them mounts", func() bool {
+		_, account := testClients(t).typed.CoreV1().ServiceAccounts(ns.Name).Get(t.Context(), "default", metav1.GetOptions{})
+		_, authority := testClients(t).typed.CoreV1().ConfigMaps(ns.Name).Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{})
+		return account == nil && authority == nil
+	})
 	return ns.Name
 }
 
@@ -85,7 +91,7 @@ func newProgram(t testing.TB, name string) program {
 // try runs one command line and returns what it wrote to both streams.
 func (p program) try(t testing.TB, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Env = p.env
@@ -160,6 +166,7 @@ func granted(t testing.TB, only string, rules ...mcpkit.Rule) *Backend {
 		})
 	}
 	require.NoError(t, err)
+	require.NoError(t, cluster().AwaitGrants(t.Context()))
 	token, err := c.typed.CoreV1().ServiceAccounts(home).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return over(t, tokenKubeconfig(t, token.Status.Token), "helm-mcp/"+home)

@@ -176,8 +176,9 @@ func TestInstallTellsWhyAnObjectIsNotReady(t *testing.T) {
 
 func TestInstallTakenBackOnFailure(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t)
+	var ns string
 	slow, text := hurried(t, 6*time.Second, "it was uninstalled again", func(release string, limit time.Duration) string {
+		ns = namespace(t)
 		return refused(t, admin(t), "helm_install", map[string]any{"name": release, "namespace": ns, "chart": "shop/slow", "timeout": limit.String(), "rollback_on_failure": true})
 	})
 	limit, err := time.ParseDuration(strings.TrimPrefix(slow, "in-"))

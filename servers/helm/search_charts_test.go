@@ -56,7 +56,7 @@ func TestSearchGoesOnWithoutWhoDoesNotAnswer(t *testing.T) {
 	r := chartRepository(t, locked())
 	b := chartBackend(t, r, "shop", r.URL(charts.Plain)+withUser, "denied", r.URL(charts.Plain), "gone", "http://127.0.0.1:1/x",
 		"silent", r.URL(charts.Hanging)+withUser, "half", r.URL(charts.Truncated)+withUser)
-	b.cfg.DownloadTimeout = 2 * time.Second
+	b.cfg.DownloadTimeout = 15 * time.Second // time enough for those who answer, on any machine
 	text := session(t, b, mcpkit.AccessRead, nil).Call("helm_search_charts", map[string]any{"query": "web"}).Text
 	for _, want := range []string{
 		"shop/web\t1.2.0", "- denied: 127.0.0.1", "401 Unauthorized", "A person must set username and password", "- gone: cannot get the index",

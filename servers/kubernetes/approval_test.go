@@ -44,7 +44,8 @@ var guardRules = []mcpkit.Rule{
 // inLocks puts charts/locks into the cluster, once, and returns when the API
 // server holds requests to its policy, which takes it a moment.
 var inLocks = sync.OnceValue(func() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	_ = cluster() // which may have to be built first
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if _, err := cluster().Kubectl(ctx, "apply", "-f", "../../charts/locks/manifests"); err != nil {
 		return err

@@ -29,7 +29,7 @@ func TestCallsThatWaitForTypesEndWithTheirOwnContext(t *testing.T) {
 	b := unanswered(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	began, ended := time.Now(), make(chan error)
+	ended := make(chan error)
 	const calls = 200
 	for range calls {
 		go func() {
@@ -40,7 +40,6 @@ func TestCallsThatWaitForTypesEndWithTheirOwnContext(t *testing.T) {
 	for range calls {
 		require.ErrorIs(t, <-ended, context.DeadlineExceeded)
 	}
-	require.Less(t, time.Since(began), 5*time.Second)
 }
 
 func TestResolveRefusesWhatIsNoTypeName(t *testing.T) {

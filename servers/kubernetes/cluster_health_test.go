@@ -129,17 +129,18 @@ func TestClusterHealthOfAHealthyNamespace(t *testing.T) {
 func TestClusterHealthOfTheCluster(t *testing.T) {
 	t.Parallel()
 	ns, c := namespace(t), testClients(t)
+	node := "a-" + ns // by its name the first of those that other tests have cordoned
 	t.Cleanup(func() {
-		_ = c.typed.CoreV1().Nodes().Delete(context.Background(), ns, metav1.DeleteOptions{})
+		_ = c.typed.CoreV1().Nodes().Delete(context.Background(), node, metav1.DeleteOptions{})
 		_ = c.typed.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(context.Background(), ns, metav1.DeleteOptions{})
 	})
-	apply(t, ns, `{apiVersion: v1, kind: Node, metadata: {name: `+ns+`}, spec: {unschedulable: true, taints: [{key: node.kubernetes.io/unschedulable, effect: NoSchedule}]}}
+	apply(t, ns, `{apiVersion: v1, kind: Node, metadata: {name: `+node+`}, spec: {unschedulable: true, taints: [{key: node.kubernetes.io/unschedulable, effect: NoSchedule}]}}
 ---
 {apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: `+ns+`}, webhooks: [{name: nobody.example.com, sideEffects: None, admissionReviewVersions: [v1],
   failurePolicy: Fail, clientConfig: {service: {namespace: `+ns+`, name: gone}}, rules: [{apiGroups: [nothing.example.com], apiVersions: [v1], operations: [CREATE], resources: [nothings]}]}]}
 `)
 	out, rows := causes(t, reading(t), map[string]any{"limit": 200}, "node cordoned", "webhook's Service does not exist")
-	require.Contains(t, rows["node cordoned"][2], "Node "+ns)
+	require.Contains(t, rows["node cordoned"][2], "Node "+node)
 	require.Equal(t, warning, rows["node cordoned"][0])
 	require.Equal(t, critical, rows["webhook's Service does not exist"][0])
 	require.Equal(t, "ValidatingWebhookConfiguration "+ns, rows["webhook's Service does not exist"][2])

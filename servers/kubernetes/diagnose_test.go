@@ -112,13 +112,19 @@ func TestDiagnoseProbes(t *testing.T) {
 	apply(t, ns, deployed("stuck", 1, sleeps+`, ports: [{name: web, containerPort: 8080}], livenessProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 1, failureThreshold: 1}`)+
 		deployed("cold", 1, sleeps+`, readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 1}`)+
 		`{apiVersion: v1, kind: Service, metadata: {name: cold}, spec: {selector: {app: cold}, ports: [{port: 80}]}}`)
-	_, f := diagnosed(t, s, ns, "deploy", "stuck", "container main is restarted because its liveness probe fails, ")
-	require.Contains(t, f.Evidence[1], "connect: connection refused")
+	var f Finding
+	within(t, "the probe is refused, rather than late on a busy machine", func() bool {
+		_, f = diagnosed(t, s, ns, "deploy", "stuck", "container main is restarted because its liveness probe fails, ")
+		return len(f.Evidence) > 2 && strings.Contains(f.Evidence[1], "connect: connection refused")
+	})
 	require.Equal(t, "liveness probe: GET /healthz on port 9090 every 1s, timeout 1s, delay 0s, fails after 1; ports the container declares: web 8080", f.Evidence[2])
 
-	out, f := diagnosed(t, s, ns, "deploy", "cold", "container main runs but is not ready: its readiness probe fails")
+	var out DiagnoseOut
+	within(t, "the probe fails, rather than being late", func() bool {
+		out, f = diagnosed(t, s, ns, "deploy", "cold", "container main runs but is not ready: its readiness probe fails")
+		return strings.Contains(f.Evidence[0], "can't open '/tmp/ready'")
+	})
 	require.Equal(t, critical, f.Severity)
-	require.Contains(t, f.Evidence[0], "can't open '/tmp/ready'")
 	require.Contains(t, f.Evidence[1], "readiness probe: exec cat /tmp/ready every 1s")
 	require.Equal(t, "broken: 0 of 1 replicas available", out.Verdict)
 
@@ -183,8 +189,11 @@ func TestDiagnoseBadRolloutNamesTheChange(t *testing.T) {
 		d, err := deployments.Get(t.Context(), "web", metav1.GetOptions{})
 		return err == nil && d.Status.AvailableReplicas == 2
 	})
-	healthy := s.Call("k8s_diagnose", map[string]any{"resource_type": "deploy", "resource_name": "web", "namespace": ns})
-	require.Contains(t, healthy.Text, "verdict: healthy: 2 of 2 replicas available\n")
+	var healthy mcptest.Answer
+	within(t, "web is healthy, though it may have come up after its deadline", func() bool {
+		healthy = s.Call("k8s_diagnose", map[string]any{"resource_type": "deploy", "resource_name": "web", "namespace": ns})
+		return strings.Contains(healthy.Text, "verdict: healthy: 2 of 2 replicas available\n")
+	})
 	require.Less(t, healthy.Bytes, 900, "a healthy object is answered in a few lines: %s", healthy.Text)
 
 	_, err := deployments.Patch(t.Context(), "web", types.StrategicMergePatchType,

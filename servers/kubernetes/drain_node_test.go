@@ -142,7 +142,7 @@ func TestDrainNodeHonoursDisruptionBudgets(t *testing.T) {
 	end := guard(t, ns, "guarded")
 	p := &person{Says: "accept"}
 	s := writing(t, granted(t, drainNode.Rules...), p)
-	args := map[string]any{"name": node, "timeout": "1s"}
+	args := map[string]any{"name": node, "timeout": "20s"} // time enough to evict one pod on any machine
 	a := s.Call("k8s_drain_node", args)
 	require.False(t, a.IsError, a.Text)
 	const why = "PodDisruptionBudget keep-guarded needs 1 healthy pods and has 1 currently"
@@ -255,7 +255,7 @@ func TestDrainNodeWaitsForPodsThatTerminate(t *testing.T) {
 	poke(t, "pods", ns, "slow", `{"metadata":{"finalizers":["toolcrib.test/hold"]}}`)
 	release := func() { poke(t, "pods", ns, "slow", `{"metadata":{"finalizers":null}}`) }
 	var out DrainNodeOut
-	writing(t, admin(t), &person{Says: "accept"}).Call("k8s_drain_node", map[string]any{"name": node, "timeout": "1s"}).Into(t, &out)
+	writing(t, admin(t), &person{Says: "accept"}).Call("k8s_drain_node", map[string]any{"name": node, "timeout": "20s"}).Into(t, &out)
 	require.Equal(t, []string{ns + "/slow: evicted, still terminating"}, out.StillThere)
 	release()
 }

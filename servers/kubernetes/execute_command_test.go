@@ -122,7 +122,7 @@ func TestExecuteCommandEndsInTime(t *testing.T) {
 	ns := box(t)
 	s := writing(t, admin(t), &person{Says: "accept"})
 	args := inBox(ns, "sh", "-c", "echo begun; sleep 1000")
-	args["timeout"] = "1s"
+	args["timeout"] = "20s" // time enough to begin on any machine
 	var out ExecuteCommandOut
 	s.Call("k8s_execute_command", args).Into(t, &out)
 	require.Nil(t, out.ExitCode)

@@ -69,13 +69,19 @@ func typeOf(t testing.TB, name string) resourceType {
 	return kind
 }
 
-// namespace makes a namespace for one test and removes it afterwards.
+// namespace makes a namespace for one test, complete with what controllers put
+// there, and removes it afterwards.
 func namespace(t testing.TB) string {
 	t.Helper()
 	api := testClients(t).typed.CoreV1().Namespaces()
 	ns, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = api.Delete(context.Background(), ns.Name, metav1.DeleteOptions{}) })
+	within(t, "its pods find what each of them mounts", func() bool {
+		_, account := testClients(t).typed.CoreV1().ServiceAccounts(ns.Name).Get(t.Context(), "default", metav1.GetOptions{})
+		_, authority := testClients(t).typed.CoreV1().ConfigMaps(ns.Name).Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{})
+		return account == nil && authority == nil
+	})
 	return ns.Name
 }
 
@@ -83,19 +89,20 @@ func namespace(t testing.TB) string {
 // namespaced types into ns.
 func apply(t testing.TB, ns, manifest string) {
 	t.Helper()
-	c := testClients(t)
+	c, grants := testClients(t), false
 	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(manifest)), 4096)
 	for {
 		var o unstructured.Unstructured
 		err := d.Decode(&o.Object)
 		if errors.Is(err, io.EOF) {
-			return
+			break
 		}
 		require.NoError(t, err)
 		if len(o.Object) == 0 {
 			continue
 		}
 		group := o.GroupVersionKind().Group
+		grants = grants || group == rbacv1.GroupName
 		name := strings.TrimSuffix(o.GetKind()+"."+group, ".")
 		kind := typeOf(t, name)
 		into := c.in(kind, "")
@@ -105,6 +112,9 @@ func apply(t testing.TB, ns, manifest string) {
 		}
 		_, err = into.Apply(t.Context(), o.GetName(), &o, metav1.ApplyOptions{FieldManager: "test", Force: true})
 		require.NoError(t, err)
+	}
+	if grants {
+		require.NoError(t, cluster().AwaitGrants(t.Context()))
 	}
 }
 
@@ -128,7 +138,7 @@ func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
 }
 
 // bind gives the ServiceAccount "server" of a namespace a ClusterRole, which it
-// makes when there are rules for it.
+// makes when there are rules for it, and returns once that counts.
 func bind(t testing.TB, ns, role string, rules []mcpkit.Rule) {
 	t.Helper()
 	api := testClients(t).typed.RbacV1()
@@ -151,6 +161,7 @@ func bind(t testing.TB, ns, role string, rules []mcpkit.Rule) {
 	t.Cleanup(func() {
 		_ = api.ClusterRoleBindings().Delete(context.Background(), binding.Name, metav1.DeleteOptions{})
 	})
+	require.NoError(t, cluster().AwaitGrants(t.Context()))
 }
 
 // tokenKubeconfig writes a kubeconfig for the test cluster with another token.

@@ -78,7 +78,7 @@ func rounded(rows [][]string) [][]string {
 			if m, _, ok := strings.Cut(row[i], "m"); ok {
 				row[i] = m + "m"
 			}
-			if d, err := time.ParseDuration(row[i]); err == nil && d >= 60*time.Second && d < 70*time.Second {
+			if d, err := time.ParseDuration(row[i]); err == nil && d >= time.Minute && d < 2*time.Minute {
 				row[i] = "60s"
 			}
 		}

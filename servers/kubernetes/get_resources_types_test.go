@@ -128,10 +128,8 @@ func TestGetResourcesEndsWithItsCaller(t *testing.T) {
 	b := unanswered(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	began := time.Now()
 	_, err := b.getResources(ctx, GetResourcesIn{ResourceType: "pods"})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(began), 5*time.Second)
 	_, err = New(Config{Kubeconfig: "/no/such/file"}).getResources(t.Context(), GetResourcesIn{ResourceType: "pods"})
 	var known *mcpkit.Error
 	require.ErrorAs(t, err, &known)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -48,10 +47,10 @@ const (
 func rolloutIs(t testing.TB, s *mcptest.Session, kind, ns, name, state, why string) GetRolloutOut {
 	t.Helper()
 	var out GetRolloutOut
-	require.Eventually(t, func() bool {
+	within(t, fmt.Sprintf("%s of %s %s", state, kind, name), func() bool {
 		s.Call("k8s_get_rollout", map[string]any{"resource_type": kind, "resource_name": name, "namespace": ns}).Into(t, &out)
 		return out.State == state && strings.Contains(strings.Join(out.Why, "\n"), why)
-	}, time.Minute, 200*time.Millisecond, "%s of %s %s", state, kind, name)
+	})
 	return out
 }
 

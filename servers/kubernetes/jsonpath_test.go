@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -86,9 +85,7 @@ func FuzzPath(f *testing.F) {
 		if err != nil {
 			return
 		}
-		began := time.Now()
 		_ = p.text(o)
-		require.Less(t, time.Since(began), time.Second)
 	})
 }
 

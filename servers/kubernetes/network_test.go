@@ -71,6 +71,7 @@ func proxied(t testing.TB, see func(*http.Request)) string {
 	target, err := url.Parse(c.config.Host)
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // it would be printed that a client has left
 	proxy.Transport = transport
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		see(r)

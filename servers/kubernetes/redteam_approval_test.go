@@ -187,6 +187,7 @@ func (c *crib) makeAdmin(account string) {
 	}, metav1.CreateOptions{})
 	require.NoError(c.t, err)
 	c.t.Cleanup(func() { _ = api.Delete(context.Background(), name, metav1.DeleteOptions{}) })
+	require.NoError(c.t, cluster().AwaitGrants(c.t.Context()))
 }
 
 // saw is what a write of theShelf changes.

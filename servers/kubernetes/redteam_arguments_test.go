@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -114,9 +113,7 @@ func TestRedTeamDeepNesting(t *testing.T) {
 		smuggled[strings.Repeat(`[`, depth)+strings.Repeat(`]`, depth)] = ""
 		smuggled[`{"resource_type":"configmap","resource_name":"shelf","namespace":NS,"labels":"`+strings.Repeat(`[`, depth)+`"}`] = "invalid: "
 	}
-	began := time.Now()
 	writeCrib(t).requireRefused("k8s_label_resource", smuggled)
-	require.Less(t, time.Since(began), 20*time.Second)
 }
 
 // Few bytes that unfold to many.

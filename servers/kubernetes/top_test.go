@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,29 +43,46 @@ spec:
   terminationGracePeriodSeconds: 0
   containers: [{name: app, image: "toolcrib.test/busybox:1", command: [sleep, "3600"]}]`
 
+var hungryFinding = regexp.MustCompile(`/hungry/(full uses memory (59|60|61)Mi of its limit of 64Mi, 9\d%|busy uses cpu \d+m of its limit of 20m, \d+%)`)
+
+// topped asks until the answer is as wanted. On a busy machine some metrics are
+// not scraped in time and lack until the next are.
+func topped(t testing.TB, s *mcptest.Session, args map[string]any, wanted func(TopOut) bool) (out TopOut) {
+	t.Helper()
+	within(t, "the metrics", func() bool {
+		a := s.Call("k8s_top", args)
+		if a.IsError {
+			return false
+		}
+		out = TopOut{}
+		a.Into(t, &out)
+		return wanted(out)
+	})
+	return out
+}
+
 func TestTop(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, hungry)
 	s := serve(t, granted(t, top.Rules...), mcpkit.AccessRead, nil)
-	var out TopOut
-	within(t, "metrics of both pods", func() bool {
-		a := s.Call("k8s_top", map[string]any{"namespace": ns, "sort_by": "memory"})
-		return !a.IsError && strings.Contains(a.Text, "/full uses memory") && strings.Contains(a.Text, "calm")
-	})
 	t.Run("pods", func(t *testing.T) {
-		s.Call("k8s_top", map[string]any{"namespace": ns, "sort_by": "memory"}).Into(t, &out)
+		// What a container takes to start is in its first metrics; the next are quieter.
+		out := topped(t, s, map[string]any{"namespace": ns, "sort_by": "memory"}, func(out TopOut) bool {
+			return len(out.Rows) == 2 && out.Rows[1][2] == "0" && len(out.Findings) > 1 && hungryFinding.MatchString(out.Findings[1])
+		})
 		require.Equal(t, []string{"namespace", "pod", "cpu", "cpu_request", "cpu_limit", "memory", "memory_request", "memory_limit"}, out.Columns)
 		require.Equal(t, []string{ns, "hungry"}, out.Rows[0][:2])
 		require.Regexp(t, `^\d+% of 30m$`, out.Rows[0][3]) // a limit is a request where none is made
 		require.Equal(t, "none", out.Rows[0][7], "one container has no memory limit")
 		require.Equal(t, []string{ns, "calm", "0", "none", "none"}, out.Rows[1][:5])
 		require.Contains(t, out.Findings[0], "sum of 2 pods: cpu ")
-		require.Regexp(t, ns+`/hungry/(full uses memory (59|60|61)Mi of its limit of 64Mi, 9\d%|busy uses cpu \d+m of its limit of 20m, \d+%)`, out.Findings[1])
+		require.Contains(t, out.Findings[1], ns+"/hungry/")
 	})
 	t.Run("containers", func(t *testing.T) {
-		var out TopOut
-		s.Call("k8s_top", map[string]any{"namespace": ns, "resource_type": "containers", "label_selector": "app=hungry", "limit": 1, "sort_by": "memory"}).Into(t, &out)
+		out := topped(t, s, map[string]any{"namespace": ns, "resource_type": "containers", "label_selector": "app=hungry", "limit": 1, "sort_by": "memory"}, func(out TopOut) bool {
+			return len(out.Rows) == 1
+		})
 		require.Equal(t, []string{ns, "hungry", "full"}, out.Rows[0][:3])
 		require.Regexp(t, `^3\d\d% of 16Mi$`, out.Rows[0][7])
 		require.Regexp(t, `^9\d% of 64Mi$`, out.Rows[0][8])
@@ -74,8 +93,9 @@ func TestTop(t *testing.T) {
 		c := testClients(t)
 		pod, err := c.typed.CoreV1().Pods(ns).Get(t.Context(), "hungry", metav1.GetOptions{})
 		require.NoError(t, err)
-		var out TopOut
-		s.Call("k8s_top", map[string]any{"resource_type": "nodes", "resource_name": pod.Spec.NodeName}).Into(t, &out)
+		out := topped(t, s, map[string]any{"resource_type": "nodes", "resource_name": pod.Spec.NodeName}, func(out TopOut) bool {
+			return len(out.Rows) == 1 && strings.Contains(out.Rows[0][1], "%")
+		})
 		require.Equal(t, []string{"node", "cpu", "cpu_requested", "cpu_limits", "memory", "memory_requested", "memory_limits", "trouble"}, out.Columns)
 		require.Len(t, out.Rows, 1)
 		require.Equal(t, pod.Spec.NodeName, out.Rows[0][0])
@@ -84,9 +104,7 @@ func TestTop(t *testing.T) {
 		require.Contains(t, out.Findings[0], "sum of 1 nodes: cpu ")
 	})
 	t.Run("one pod", func(t *testing.T) {
-		var out TopOut
-		s.Call("k8s_top", map[string]any{"resource_name": "calm", "namespace": ns}).Into(t, &out)
-		require.Len(t, out.Rows, 1)
+		topped(t, s, map[string]any{"resource_name": "calm", "namespace": ns}, func(out TopOut) bool { return len(out.Rows) == 1 })
 		requireRefused(t, s, "k8s_top", map[string]any{"resource_name": "clm", "namespace": ns}, `not_found: no pods "clm" in namespace "`+ns+`"; the nearest names are calm`)
 		requireRefused(t, s, "k8s_top", map[string]any{"resource_name": "clm"}, `not_found: no pod "clm" with metrics in any namespace`)
 		requireRefused(t, s, "k8s_top", map[string]any{"resource_type": "nodes", "resource_name": "nowhere"}, `not_found: no nodes "nowhere"`)
@@ -94,11 +112,9 @@ func TestTop(t *testing.T) {
 	})
 	t.Run("without pods", func(t *testing.T) {
 		s := serve(t, granted(t, readRule("metrics.k8s.io", "nodes", "pods"), readRule("", "nodes")), mcpkit.AccessRead, nil)
-		var out TopOut
-		s.Call("k8s_top", map[string]any{"namespace": ns}).Into(t, &out)
-		require.Len(t, out.Rows, 2)
+		out := topped(t, s, map[string]any{"namespace": ns}, func(out TopOut) bool { return len(out.Rows) == 2 })
 		require.Contains(t, strings.Join(out.Findings, "\n"), "not looked at: requests and limits (")
-		s.Call("k8s_top", map[string]any{"resource_type": "nodes"}).Into(t, &out)
+		out = topped(t, s, map[string]any{"resource_type": "nodes"}, func(out TopOut) bool { return len(out.Rows) > 0 })
 		require.Equal(t, "not known", out.Rows[0][2])
 	})
 	t.Run("denied", func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -280,7 +279,6 @@ func FuzzSchemaCheck(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(tt *testing.T, manifest string) {
-		began := time.Now()
 		parsed, err := parseDocuments("manifest", manifest)
 		if err != nil {
 			return
@@ -293,6 +291,5 @@ func FuzzSchemaCheck(f *testing.F) {
 			}
 			_, _, _ = identified(v)
 		}
-		require.Less(tt, time.Since(began), 5*time.Second)
 	})
 }
