@@ -36,8 +36,11 @@ func serve(t testing.TB, b *Backend, access mcpkit.Access, decide mcptest.Decide
 	t.Helper()
 	ts := mcpkit.NewToolset()
 	Register(ts, b)
-	return mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access}, decide)
+	return mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access, CallTimeout: patience}, decide)
 }
+
+// patience is how long a call may take on a machine that is very busy.
+const patience = 10 * time.Minute
 
 // reading is a session of the read server as cluster-admin.
 func reading(t testing.TB) *mcptest.Session {

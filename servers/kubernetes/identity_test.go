@@ -36,7 +36,7 @@ func serveAs(t testing.TB, b *Backend, access mcpkit.Access, caller mcpkit.Calle
 	ts := mcpkit.NewToolset()
 	Register(ts, b)
 	smuggled := http.Header{"Impersonate-User": {"system:admin"}, "Impersonate-Group": {"system:masters"}, "Impersonate-Extra-Toolcrib.dev%2fagent": {"somebody"}}
-	return mcptest.ConnectAs(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access, Gate: mcpkit.GateOff}, caller, smuggled)
+	return mcptest.ConnectAs(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access, Gate: mcpkit.GateOff, CallTimeout: patience}, caller, smuggled)
 }
 
 // What moves between two answers to one question.

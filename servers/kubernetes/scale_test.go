@@ -57,7 +57,7 @@ func TestTenThousandPods(t *testing.T) {
 		require.Equal(t, []string{testbed.BusyboxImage, "10000"}, out.Rows[0][:2])
 	})
 	t.Run("listing every page costs flat memory", func(t *testing.T) {
-		p := start(t, "--kubeconfig", c.Kubeconfig)
+		p := start(t, "--kubeconfig", c.Kubeconfig, "--call-timeout", patience.String())
 		require.Equal(t, 10_000, countPages(t, p.session(t)))
 		require.Less(t, p.rss(t), maxBusyRSS)
 	})

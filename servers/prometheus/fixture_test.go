@@ -24,7 +24,7 @@ func serve(t testing.TB, b *Backend, access mcpkit.Access, decide mcptest.Decide
 	t.Helper()
 	ts := mcpkit.NewToolset()
 	Register(ts, b)
-	return mcptest.Connect(t, ts, mcpkit.Options{Name: "prometheus-mcp", Access: access}, decide)
+	return mcptest.Connect(t, ts, mcpkit.Options{Name: "prometheus-mcp", Access: access, CallTimeout: 10 * time.Minute}, decide) // a machine may be very busy
 }
 
 // reading is a session of the read server over the shared stack.
