@@ -129,10 +129,10 @@ func TestTheCRDsOfKagentReadWell(t *testing.T) {
 		document["metadata"].(map[string]any)["namespace"] = "tools"
 		makes(t, document)
 	}
-	status := `status: {revision: 0a1b2c3d4e, conditions: [{type: Accepted, status: "True", reason: Found, message: all is there, lastTransitionTime: "2026-01-02T03:04:05Z"}, {type: Ready, status: "False", reason: Starting, message: no pod is ready, lastTransitionTime: "2026-01-02T03:04:05Z"}]}`
+	status := `status: {revision: 0a1b2c3d4e, conditions: [{type: Accepted, status: "True", reason: Found, message: all is there, lastTransitionTime: "2026-01-02T03:04:05Z"}, {type: Ready, status: "False", reason: Starting, message: no pod is ready, lastTransitionTime: "2026-01-02T03:04:05Z"}, {type: ToolsGranted, status: "False", reason: GrantsMissing, message: grant them, lastTransitionTime: "2026-01-02T03:04:05Z"}]}`
 	admin.does(t, "patch", "agent", "k8s-troubleshooter", "--subresource=status", "--type=merge", "-p", status)
 	require.Equal(t, `NAME                 TYPE          MODEL              ACCEPTED   READY   GRANTED   REVISION     AGE   MESSAGE
-k8s-troubleshooter   Declarative   anthropic-claude   True       False             0a1b2c3d4e   0s    no pod is ready
+k8s-troubleshooter   Declarative   anthropic-claude   True       False   False     0a1b2c3d4e   0s    no pod is ready
 `, still(admin.does(t, "get", "agents", "k8s-troubleshooter", "-o", "wide")))
 	require.Equal(t, `NAME               PROVIDER    MODEL                      ACCEPTED   AGE
 anthropic-claude   anthropic   claude-sonnet-4-20250514              0s
