@@ -40,10 +40,57 @@ func TestGeneratedSchemas(t *testing.T) {
 				properties[name] = property
 			}
 		}
+		requireDefaults(whole, whole, chartAt(t, chart).Values)
 		text, err := json.MarshalIndent(whole, "", "  ")
 		require.NoError(t, err)
 		requireGolden(t, path, string(text)+"\n")
 	}
+}
+
+// requireDefaults has a schema, part of whole, ask for what is something by
+// default, unless it allows null. To Helm null means "no default", and a template
+// without a port or without clusterWide would open what its default keeps shut.
+func requireDefaults(whole, schema, defaults map[string]any) {
+	var required []string
+	for name, value := range defaults {
+		property := referred(whole, schema["properties"].(map[string]any)[name].(map[string]any))
+		if inner, ok := value.(map[string]any); ok && property["properties"] != nil {
+			requireDefaults(whole, property, inner)
+		}
+		if !allowsNothing(property, value) {
+			required = append(required, name)
+		}
+	}
+	if len(required) > 0 {
+		slices.Sort(required)
+		schema["required"] = required
+	}
+}
+
+// allowsNothing reports whether a property whose default is value may be absent,
+// as a list may that may be empty.
+func allowsNothing(property map[string]any, value any) bool {
+	types, _ := property["type"].([]any)
+	if slices.Contains(types, any("null")) {
+		return true
+	}
+	switch v := value.(type) {
+	case []any:
+		return property["minItems"] == nil
+	case map[string]any:
+		return property["properties"] == nil
+	default:
+		return v == nil || v == ""
+	}
+}
+
+// referred is what a property is described by, in whole if it only refers to it.
+func referred(whole, property map[string]any) map[string]any {
+	ref, ok := property["$ref"].(string)
+	if !ok {
+		return property
+	}
+	return whole["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
 }
 
 // TestTheSchemaKnowsTheValues finds a value that the schema does not describe,

@@ -1,6 +1,8 @@
 package charts
 
 import (
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,6 +48,10 @@ func TestRefused(t *testing.T) {
 		{"kubernetes", "allowedURLHosts={https://example.com/}", "at '/allowedURLHosts/0'"},
 		{"kubernetes", "fullnameOverride=" + "a23456789b123456789c123456789d123456789e123456789f12345678", "at '/fullnameOverride'"},
 		{"kubernetes", "image.digest=latest", "at '/image/digest'"},
+		{"kubernetes", "image.tag=v1@sha256:1f2e", "at '/image/tag'"},
+		{"kubernetes", "labels.team=sre,podLabels.team=web", "podLabels and labels both hold team: leave it out of one of them"},
+		{"kubernetes", "labels.team=sre,serviceMonitor.labels.team=web", "serviceMonitor.labels and labels both hold team"},
+		{"kubernetes", `annotations.toolcrib\.dev/access=read`, "annotations holds toolcrib.dev/access, and the chart sets the annotations of toolcrib.dev itself"},
 		{"kubernetes", "autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas=9 is more than autoscaling.maxReplicas=5"},
 		{"prometheus", "namespaces={a}", "additional properties 'namespaces' not allowed"},
 		{"prometheus", "prometheus.url=", "at '/prometheus/url'"},
@@ -65,6 +71,48 @@ func TestRefused(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 			require.NotContains(t, err.Error(), "hunter2")
 		})
+	}
+}
+
+// TestNoDefaultIsRefused where a default keeps something shut, or nothing works
+// without it: null takes it away.
+func TestNoDefaultIsRefused(t *testing.T) {
+	for set, says := range map[string]string{
+		"helm clusterWide":                         "missing property 'clusterWide'", // else all Secrets of the cluster could be read
+		"kubernetes networkPolicy.enabled":         "at '/networkPolicy': missing property 'enabled'",
+		"kubernetes networkPolicy.apiServer":       "at '/networkPolicy': missing property 'apiServer'",
+		"kubernetes shutdown.delaySeconds":         "at '/shutdown': missing property 'delaySeconds'",
+		"prometheus auth.mode":                     "at '/auth': missing property 'mode'",
+		"prometheus networkPolicy.apiServer.ports": "at '/networkPolicy/apiServer': missing property 'ports'",
+	} {
+		chart, value, _ := strings.Cut(set, " ")
+		values, err := strvals.Parse(value + "=null")
+		require.NoError(t, err)
+		_, err = render(t, chartAt(t, chart), values)
+		require.ErrorContains(t, err, says, set)
+	}
+}
+
+// TestNullIsAsGoodAsEmpty: whoever leaves a list in a file and comments all below
+// its key out writes null.
+func TestNullIsAsGoodAsEmpty(t *testing.T) {
+	for _, path := range servers {
+		c := chartAt(t, path)
+		common := map[string]any{"key": map[string]any{"existingSecret": "key"}, "write": map[string]any{"enabled": true}}
+		as, err := render(t, c, common)
+		require.NoError(t, err)
+		schema := schemaAt(t, path+"/values.schema.json")
+		for name, property := range schema["properties"].(map[string]any) {
+			known := c.Values[name] != nil && name != "resources" && name != "runAsUser" // for which null means more
+			if !known || !allowsNothing(referred(schema, property.(map[string]any)), c.Values[name]) {
+				continue
+			}
+			values := maps.Clone(common)
+			values[name] = nil
+			r, err := render(t, c, values)
+			require.NoError(t, err, "%s %s", path, name)
+			require.True(t, as.manifest == r.manifest, "%s %s", path, name)
+		}
 	}
 }
 

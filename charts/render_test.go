@@ -1,6 +1,7 @@
 package charts
 
 import (
+	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -31,9 +32,15 @@ type rendered struct{ manifest, notes string }
 // are the default.
 func render(t *testing.T, c *chart.Chart, values map[string]any) (rendered, error) {
 	t.Helper()
+	return renderAs(t, "crib-"+c.Name(), namespace, c, values)
+}
+
+// renderAs renders a chart as a release of that name.
+func renderAs(t *testing.T, name, namespace string, c *chart.Chart, values map[string]any) (rendered, error) {
+	t.Helper()
 	install := action.NewInstall(&action.Configuration{})
 	install.DryRun, install.ClientOnly = true, true
-	install.ReleaseName, install.Namespace = "crib-"+c.Name(), namespace
+	install.ReleaseName, install.Namespace = name, namespace
 	version, err := chartutil.ParseKubeVersion(versionAsked)
 	require.NoError(t, err)
 	install.KubeVersion = version
@@ -92,6 +99,42 @@ func TestTheClusterTakesEveryRelease(t *testing.T) {
 		out := kubectlWith(t, r.manifest, "apply", "--server-side", "--dry-run=server", "--validate=strict", "--output=name")
 		require.Len(t, strings.Fields(out), len(objects(t, r.manifest)))
 	})
+}
+
+// TestNamesThatYAMLReadsOtherwise renders releases whose names YAML takes for
+// numbers, truth or nothing, as those of namespaces can be too.
+func TestNamesThatYAMLReadsOtherwise(t *testing.T) {
+	for name, in := range map[string]string{"123": "null", "1e3": "0x1f", "on": "true"} {
+		for _, path := range append(servers, others...) {
+			r, err := renderAs(t, name, in, chartAt(t, path), map[string]any{"labels": map[string]any{"team": "sre"}})
+			require.NoError(t, err)
+			for _, o := range objects(t, r.manifest) {
+				if o["kind"] != "CustomResourceDefinition" {
+					requireTexts(t, o)
+				}
+			}
+			require.Contains(t, r.manifest, fmt.Sprintf("namespace: %q\n", in), path)
+			require.Contains(t, r.manifest, fmt.Sprintf("app.kubernetes.io/instance: %q\n", name), path)
+		}
+	}
+}
+
+// requireTexts wants each namespace and each label below value to be a text.
+func requireTexts(t *testing.T, value any) {
+	t.Helper()
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			requireTexts(t, item)
+		}
+	case object:
+		for key, item := range v {
+			if key == "namespace" || strings.HasPrefix(key, "app.kubernetes.io/") {
+				require.IsType(t, "", item, "%s in %v", key, v)
+			}
+			requireTexts(t, item)
+		}
+	}
 }
 
 // TestLint is helm lint --strict.

@@ -1,6 +1,6 @@
 {{- define "agents.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 app.kubernetes.io/part-of: toolcrib
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -12,8 +12,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* agents.metadata takes a list: the release, the name and the namespace. */}}
 {{- define "agents.metadata" -}}
 {{- $top := index . 0 -}}
-name: {{ index . 1 }}
-namespace: {{ index . 2 }}
+name: {{ index . 1 | toYaml }}
+namespace: {{ index . 2 | toYaml }}
 labels:
   {{- include "agents.labels" $top | nindent 2 }}
 {{- with $top.Values.annotations }}

@@ -1,12 +1,12 @@
 {{- define "controller.selector" -}}
 app.kubernetes.io/name: toolcrib-controller
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 {{- end }}
 
 {{- define "controller.labels" -}}
 {{ include "controller.selector" . }}
 app.kubernetes.io/part-of: toolcrib
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.labels }}
@@ -22,7 +22,7 @@ There is one controller in a cluster, so all that is its own has its name.
 {{- $top := index . 0 -}}
 name: toolcrib-controller
 {{- with index . 1 }}
-namespace: {{ . }}
+namespace: {{ toYaml . }}
 {{- end }}
 labels:
   {{- include "controller.labels" $top | nindent 2 }}
@@ -47,5 +47,5 @@ annotations:
 {{- define "controller.itself" -}}
 - kind: ServiceAccount
   name: toolcrib-controller
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ toYaml .Release.Namespace }}
 {{- end }}

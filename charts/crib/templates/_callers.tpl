@@ -42,7 +42,7 @@ whether or not a caller is named, for others to bind.
 - kind: {{ .kind }}
   name: {{ .name | quote }}
   {{- if eq .kind "ServiceAccount" }}
-  namespace: {{ .namespace }}
+  namespace: {{ toYaml .namespace }}
   {{- else }}
   apiGroup: rbac.authorization.k8s.io
   {{- end }}

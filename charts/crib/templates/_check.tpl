@@ -41,10 +41,17 @@ schema can only refuse without saying what to do.
       "auth.oidc.caSecret" $v.auth.oidc.caSecret)) }}
 {{- end }}
 {{- range $of := list "labels" "podLabels" }}
-{{- range $label, $_ := get $v $of }}
+{{- range $label, $_ := get $v $of | default dict }}
 {{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $label }}
 {{- fail (printf "%s holds %s, and the chart sets the labels of app.kubernetes.io and helm.sh itself" $of $label) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- include "crib.apart" (list "podLabels" $v.podLabels "labels" $v.labels) }}
+{{- include "crib.apart" (list "serviceMonitor.labels" $v.serviceMonitor.labels "labels" $v.labels) }}
+{{- range $annotation, $_ := $v.annotations }}
+{{- if hasPrefix "toolcrib.dev/" $annotation }}
+{{- fail (printf "annotations holds %s, and the chart sets the annotations of toolcrib.dev itself" $annotation) }}
 {{- end }}
 {{- end }}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
@@ -58,6 +65,19 @@ schema can only refuse without saying what to do.
 {{- range $name, $value := index . 1 }}
 {{- if $value }}
 {{- fail (printf "%s is set, but %s" $name $why) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+crib.apart refuses labels that two values give to one object. It takes a list:
+the name of the one and its labels, and those of the other.
+*/}}
+{{- define "crib.apart" -}}
+{{- $others := index . 3 }}
+{{- range $label, $_ := index . 1 }}
+{{- if hasKey ($others | default dict) $label }}
+{{- fail (printf "%s and %s both hold %s: leave it out of one of them" (index $ 0) (index $ 2) $label) }}
 {{- end }}
 {{- end }}
 {{- end }}

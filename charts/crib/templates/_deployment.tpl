@@ -99,12 +99,12 @@ containers:
 volumes:
   - name: key
     secret:
-      secretName: {{ include "crib.keyname" . }}
+      secretName: {{ include "crib.keyname" . | toYaml }}
       defaultMode: 0440
   {{- with .Values.auth.oidc.caSecret }}
   - name: issuer
     secret:
-      secretName: {{ . }}
+      secretName: {{ toYaml . }}
       defaultMode: 0440
   {{- end }}
   {{- with include (printf "%s.volumes" .Chart.Name) . | trim }}
@@ -178,5 +178,5 @@ topologySpreadConstraints:
 {{- with .Own.resourceURL }}
 {{- $names = append $names (urlParse .).hostname }}
 {{- end }}
-{{- concat $names .Values.allowedHosts | uniq | join "," }}
+{{- concat $names (.Values.allowedHosts | default list) | uniq | join "," }}
 {{- end }}

@@ -41,7 +41,7 @@ rules:
 {{- define "crib.itself" -}}
 - kind: ServiceAccount
   name: {{ .Name }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ toYaml .Release.Namespace }}
 {{- end }}
 
 {{/*

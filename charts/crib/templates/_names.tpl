@@ -24,18 +24,18 @@ toolcrib:{{ .Release.Namespace }}:{{ .Name }}
 
 {{- define "crib.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}-mcp
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 app.kubernetes.io/component: {{ .Access }}
 {{- end }}
 
 {{- define "crib.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}-mcp
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 {{- with .Access }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 app.kubernetes.io/part-of: toolcrib
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.labels }}
@@ -48,7 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $server := index . 0 -}}
 name: {{ index . 1 }}
 {{- with index . 2 }}
-namespace: {{ . }}
+namespace: {{ toYaml . }}
 {{- end }}
 labels:
   {{- include "crib.labels" $server | nindent 2 }}

@@ -11,8 +11,8 @@ to it, where there is one.
 apiVersion: kagent.dev/v1alpha2
 kind: RemoteMCPServer
 metadata:
-  name: {{ $name }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ toYaml $name }}
+  namespace: {{ toYaml .Release.Namespace }}
   labels:
     {{- include "crib.labels" . | nindent 4 }}
   annotations:

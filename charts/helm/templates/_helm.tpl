@@ -58,7 +58,7 @@
 {{- with .Values.registrySecret }}
 - name: registry
   secret:
-    secretName: {{ . }}
+    secretName: {{ toYaml . }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.chartVolume }}
@@ -71,10 +71,10 @@
 {{- define "helm.repositories" -}}
 {{- if .Values.repositoriesClaim }}
 persistentVolumeClaim:
-  claimName: {{ .Values.repositoriesClaim }}
+  claimName: {{ toYaml .Values.repositoriesClaim }}
 {{- else if .Values.repositoriesSecret }}
 secret:
-  secretName: {{ .Values.repositoriesSecret }}
+  secretName: {{ toYaml .Values.repositoriesSecret }}
   defaultMode: 0440
 {{- else if .Values.repositories }}
 configMap:
@@ -88,7 +88,7 @@ configMap:
 {{- range .Values.repositories }}
 {{- $urls = append $urls (.url | replace "oci://" "https://") }}
 {{- end }}
-{{- range concat .Values.allowedRepositoryHosts .Values.tokenHosts }}
+{{- range concat (.Values.allowedRepositoryHosts | default list) (.Values.tokenHosts | default list) }}
 {{- $urls = append $urls (printf "https://%s" .) }}
 {{- end }}
 {{- range .Values.plainHTTPRegistries }}

@@ -35,7 +35,7 @@
 {{- with (get $.Values $backend).httpConfigSecret }}
 - name: {{ $backend }}
   secret:
-    secretName: {{ . }}
+    secretName: {{ toYaml . }}
     defaultMode: 0440
 {{- end }}
 {{- end }}
