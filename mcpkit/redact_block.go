@@ -7,7 +7,7 @@ import (
 
 // blocks redacts what only the lines around it give away: the data of a Secret
 // in YAML or in part of a JSON text, and what kubectl describe shows of a
-// ConfigMap.
+// ConfigMap. It also redacts what follows a telling word after no more than a space.
 func (r *Redactor) blocks(s string) string {
 	if strings.Contains(s, "ata") && (strings.Contains(s, "Secret") || strings.Contains(s, "Opaque") || strings.Contains(s, "kubernetes.io/")) {
 		if strings.IndexByte(s, '\n') >= 0 {
@@ -18,7 +18,26 @@ func (r *Redactor) blocks(s string) string {
 	if strings.Contains(s, ":\n----\n") {
 		s = r.described(s)
 	}
+	if strings.Contains(s, "requirepass") || strings.Contains(s, "masterauth") || strings.Contains(s, "machine ") {
+		s = r.directives(s)
+	}
 	return s
+}
+
+// directive is a word of a configuration that makes the next one a secret: of
+// Redis, and of .netrc.
+var directive = regexp.MustCompile(`(?m)(?:^|\\n)[ \t#+-]*(?:requirepass|masterauth)[ \t]+["']?([^\s"'\\]+)|\bmachine\s+\S+\s+login\s+\S+\s+password\s+([^\s"'\\]+)`)
+
+func (r *Redactor) directives(s string) string {
+	t := scanner{r: r, s: s}
+	for _, m := range directive.FindAllStringSubmatchIndex(s, -1) {
+		from, to := max(m[2], m[4]), max(m[3], m[5])
+		t.replace(from, to, r.mark(s[from:to]))
+	}
+	if t.out == nil {
+		return s
+	}
+	return string(append(t.out, s[t.last:]...))
 }
 
 // line is one line of a YAML text or of a diff of one.

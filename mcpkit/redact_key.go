@@ -46,7 +46,7 @@ var glued = []struct {
 // keyKinds are the words that make the word "key" after them a secret.
 var keyKinds = setOf("api", "access", "secret", "private", "encryption", "encrypt", "decryption", "signing", "sign",
 	"master", "ssh", "account", "storage", "shared", "license", "licence", "subscription", "auth", "session", "app",
-	"application", "hmac", "aes", "deploy", "client", "webhook", "jwt", "cipher", "crypto", "consumer", "host")
+	"application", "fernet", "hmac", "aes", "deploy", "client", "webhook", "jwt", "cipher", "crypto", "consumer", "host")
 
 // trailing are words that may follow the telling one.
 var trailing = setOf("value", "data", "b64", "base64", "plain", "plaintext", "text", "raw", "txt", "old", "new",
@@ -130,6 +130,10 @@ func classify(key string) noun {
 		return harmlessNoun
 	}
 	before := string(w.word(2))
+	if string(last) == "base" && before == "key" { // Rails' SECRET_KEY_BASE
+		w.n--
+		last, before = w.word(1), string(w.word(2))
+	}
 	switch string(last) {
 	case "key", "keys":
 		switch {
