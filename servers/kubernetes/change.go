@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -167,8 +168,14 @@ func planOf(all []*planned) mcpkit.Plan {
 		}
 		plan.Notes = append(plan.Notes, n)
 	}
+	if cut.MatchString(plan.Diff) {
+		plan.Notes = append(plan.Notes, "parts of this are cut (…) and are done all the same: before you decide, read them in the arguments of the call, or in what those name")
+	}
 	return plan
 }
+
+// cut is how a diff says that it does not show all.
+var cut = regexp.MustCompile(`… \(\d+ bytes\)|… \d+ more lines`)
 
 // rehearse finds out what a change would do, without doing it.
 func (b *Backend) rehearse(ctx context.Context, ch change) (*planned, error) {

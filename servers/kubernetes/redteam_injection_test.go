@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -127,5 +128,39 @@ func TestRedTeamCommandThatPosesAsASecret(t *testing.T) {
 		require.Contains(t, a.Spec.Plan, "touch", command)
 		require.Contains(t, a.Spec.Plan, "/tmp/owned", command)
 	}
+	c.requireUntouched()
+}
+
+// The same in a workload, which may hold secrets: they stay hidden, and whoever
+// decides is told where more than a secret may be.
+func TestRedTeamCommandHiddenInAWorkload(t *testing.T) {
+	t.Parallel()
+	c := writeCrib(t)
+	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: worker}, spec: {containers: [{name: main, image: 'toolcrib.test/busybox:1', command: [sh, -c, '%s']}]}}"
+	const warning = "(what is not shown of this is more than a word to a shell, which would run it in a command)"
+	for _, command := range []string{"API_TOKEN=x;touch${IFS}/tmp/owned", "API_TOKEN=`touch /tmp/owned` true", "API_TOKEN= reboot"} {
+		a := c.asked("k8s_apply_manifest", map[string]any{"force_conflicts": true, "manifest": fmt.Sprintf(pod, command)})
+		require.Contains(t, a.Spec.Plan, "API_TOKEN=", command)
+		require.Contains(t, a.Spec.Plan, warning, command)
+	}
+	harmless := c.asked("k8s_apply_manifest", map[string]any{"force_conflicts": true, "manifest": fmt.Sprintf(pod, "API_TOKEN=abc123def run")})
+	require.NotContains(t, harmless.Spec.Plan, "abc123def")
+	require.NotContains(t, harmless.Spec.Plan, warning)
+	c.requireUntouched()
+}
+
+// What is too long to show is said to be there, and stands in the arguments.
+func TestRedTeamChangeBuriedInALongOne(t *testing.T) {
+	t.Parallel()
+	c := writeCrib(t)
+	const note = "Note: parts of this are cut (…) and are done all the same"
+	long := strings.Repeat("a", 300) + "z-last"
+	lines := strings.Repeat("echo ok\\n", 40) + "rm -rf /data"
+	for _, saw := range []string{long, lines} {
+		a := c.asked("k8s_patch_resource", map[string]any{"resource_type": "configmap", "resource_name": "shelf", "patch": `{"data":{"saw":"` + saw + `"}}`})
+		require.Contains(t, a.Spec.Plan, note)
+		require.Contains(t, a.Spec.Arguments, saw[len(saw)-6:])
+	}
+	require.NotContains(t, c.asked("k8s_patch_resource", map[string]any{"resource_type": "configmap", "resource_name": "shelf", "patch": `{"data":{"saw":"dull"}}`}).Spec.Plan, note)
 	c.requireUntouched()
 }
