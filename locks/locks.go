@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -76,7 +77,11 @@ func Open(cfg mcpkit.LocksConfig) (mcpkit.Locks, error) {
 	config.QPS = -1 // the API server's own priority and fairness limits us
 	config.Timeout = askTimeout
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	c, err := newCluster(config, namespace(cfg, loader))
+	in := namespace(cfg, loader)
+	if wrong := validation.IsDNS1123Label(in); len(wrong) > 0 {
+		return nil, fmt.Errorf("%q cannot be the namespace that callers are granted tools in, see --locks-namespace: %s", in, wrong[0])
+	}
+	c, err := newCluster(config, in)
 	if err != nil {
 		return nil, fmt.Errorf("the cluster that knows callers and approvals, see --locks-kubeconfig: %w", err)
 	}

@@ -134,10 +134,13 @@ func TestAServerWithoutCredentials(t *testing.T) {
 }
 
 func TestOpenSaysWhatIsWrongWithTheConfiguration(t *testing.T) {
+	good := server(t)
 	t.Setenv("KUBECONFIG", t.TempDir()+"/nothing")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	_, err := Open(mcpkit.LocksConfig{})
 	require.EqualError(t, err, "no cluster is configured that knows callers and approvals; say which with --locks-kubeconfig or KUBECONFIG")
 	_, err = Open(mcpkit.LocksConfig{Kubeconfig: "/nothing/there"})
 	require.ErrorContains(t, err, "stat /nothing/there: no such file or directory")
+	_, err = Open(mcpkit.LocksConfig{Kubeconfig: good, Namespace: "Tools/x"})
+	require.ErrorContains(t, err, `"Tools/x" cannot be the namespace that callers are granted tools in, see --locks-namespace: a lowercase RFC 1123 label`)
 }
