@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -115,13 +116,13 @@ func refused(t testing.TB, b *Backend, tool string, args map[string]any) string 
 }
 
 // hurried writes a release of its own in a limited time, and again with twice the
-// time until the answer holds what is waited for: how far a write comes in so many
+// time until the answer matches what is waited for: how far a write comes in so many
 // seconds is for the machine to say.
-func hurried(t testing.TB, limit time.Duration, says string, write func(release string, limit time.Duration) string) (release, text string) {
+func hurried(t testing.TB, limit time.Duration, pattern string, write func(release string, limit time.Duration) string) (release, text string) {
 	t.Helper()
 	for ; ; limit *= 2 {
 		release = "in-" + limit.String()
-		if text = write(release, limit); strings.Contains(text, says) {
+		if text = write(release, limit); regexp.MustCompile(pattern).MatchString(text) {
 			return release, text
 		}
 		require.Contains(t, text, "unavailable: ")
