@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -17,6 +18,7 @@ import (
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,6 +45,45 @@ func TestToolsAreDiscoveredWithTheirClass(t *testing.T) {
 		require.LessOrEqual(t, len(tools[2].Description), 400)
 		require.Equal(t, kagent.ClassWrite, tools[3].Class)
 	}
+}
+
+func TestAnAnnotationAloneGatesNoWrites(t *testing.T) {
+	t.Parallel()
+	here := namespace(t, nil)
+	var gate atomic.Value
+	gate.Store("approval")
+	s := mcpServer("look", "write_it")
+	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+			result, err := next(ctx, method, req)
+			if list, ok := result.(*mcp.ListToolsResult); ok {
+				list.Meta = mcp.Meta{"toolcrib.dev/gate": gate.Load()}
+			}
+			return result, err
+		}
+	})
+	apply(t, here, remote("tools", serves(t, s), "")+remote("plain", serves(t, s), ""))
+	server := serverOf(here, "tools")
+	merge(t, server, `{"metadata":{"annotations":{"toolcrib.dev/access":"write"}}}`)
+	require.Contains(t, becomes(t, server, "GatesWrites", metav1.ConditionTrue, "Stated"), "agents leave that to it")
+
+	gate.Store("off")
+	merge(t, server, `{"metadata":{"annotations":{"looked":"at"}}}`)
+	require.Contains(t, becomes(t, server, "GatesWrites", metav1.ConditionFalse, "NotStated"), "the server does not say so; agents do not leave their writes to it")
+
+	merge(t, server, `{"metadata":{"annotations":{"toolcrib.dev/access":null}}}`)
+	until(t, func() error {
+		if err := admin.Get(limit(t), client.ObjectKeyFromObject(server), server); err != nil {
+			return err
+		}
+		if c := meta.FindStatusCondition(server.Status.Conditions, "GatesWrites"); c != nil {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	plain := serverOf(here, "plain")
+	becomes(t, plain, "Accepted", metav1.ConditionTrue, "Discovered")
+	require.Nil(t, meta.FindStatusCondition(plain.Status.Conditions, "GatesWrites"))
 }
 
 func TestServersThatCannotBeUsedSayWhy(t *testing.T) {

@@ -69,6 +69,9 @@ func (g *gate) decide(ctx context.Context, c *Call) error {
 	case c.plan.Diff == "":
 		c.verdict = "no change"
 		return nil
+	case g.mode == GateOff && c.gateRequired():
+		c.verdict = "cannot ask"
+		return Errorf(Denied, "the caller leaves it to this server to have a person decide about each write, and this server lets writes through without asking. Nothing was changed. The caller must list the tools anew, and have a person decide itself")
 	case g.mode == GateOff:
 		c.verdict = "gate off"
 		return nil

@@ -138,7 +138,7 @@ func NewServer(ts *Toolset, o Options) *Server {
 	for _, t := range ts.served(o.Access) {
 		s.mcp.AddTool(t.definition(), s.handler(t))
 	}
-	s.mcp.AddReceivingMiddleware(s.boundSessions, s.listAllowed)
+	s.mcp.AddReceivingMiddleware(s.boundSessions, s.listAllowed, s.stateGate)
 	return s
 }
 

@@ -33,7 +33,7 @@ type Server struct {
 	Tools                  []string // names, as the Agent lists them; all if empty
 	RequireApproval        []string
 	Headers                []kagent.ValueRef // the Agent's own, which win over the server's
-	GatesItself            bool              // it asks a person before each write; annotation toolcrib.dev/access: write
+	GatesItself            bool              // it may be left to it to ask a person before each write, if it says that it does; annotation toolcrib.dev/access: write
 	Audience               string            // of the token that it wants; none if empty
 }
 

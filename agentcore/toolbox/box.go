@@ -170,7 +170,8 @@ func (b *Box) offer() offer {
 var strictness = map[Class]int{Read: 0, Write: 1, Destroy: 2}
 
 // find is what t is now, and otherwise why it cannot be called. A tool that may
-// do more than when it was listed is not the one whose call was decided on.
+// do more than when it was listed is not the one whose call was decided on, nor is
+// one about which nobody would be asked any more.
 func (b *Box) find(t Tool) (offered, string) {
 	o := b.offer()
 	var names []string
@@ -182,6 +183,10 @@ func (b *Box) find(t Tool) (offered, string) {
 		if strictness[now.Class] > strictness[t.Class] {
 			return offered{}, fmt.Sprintf("%s was not called: its server says now that it is a tool of class %s, and it was listed as one of class %s. Call it again if that is still what you want", t.Name, now.Class, t.Class)
 		}
+		if t.GatesItself && !now.GatesItself && now.Class != Read {
+			return offered{}, fmt.Sprintf("%s was not called: its server does not say any more that it has a person decide about writes. Call it again if that is still what you want", t.Name)
+		}
+		now.GatesItself = t.GatesItself // who is asked was decided on
 		return now, ""
 	}
 	text := fmt.Sprintf("there is no tool %q, so nothing was called", line(t.Name, nameBytes))

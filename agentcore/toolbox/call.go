@@ -30,7 +30,7 @@ func (s *server) call(ctx context.Context, t Tool, c Call) (Outcome, error) {
 		result, err := s.attempt(context.WithValue(ctx, tripKey{}, &trip), current, t, c)
 		switch {
 		case err == nil:
-			return s.outcome(current, result), nil
+			return s.outcome(current, t, result), nil
 		case ctx.Err() != nil:
 			return s.failed(current, t, err, &trip), ctx.Err()
 		}
@@ -83,7 +83,7 @@ func (s *server) attempt(ctx context.Context, current *session, t Tool, c Call) 
 		}
 	}})
 	defer s.expect(token, nil)
-	params := &mcp.CallToolParams{Name: t.Remote, Arguments: c.Arguments, Meta: s.meta(ctx, c)}
+	params := &mcp.CallToolParams{Name: t.Remote, Arguments: c.Arguments, Meta: s.meta(ctx, t, c)}
 	params.SetProgressToken(token)
 	result, err := current.CallTool(ctx, params)
 	if err != nil && ctx.Err() != nil {
@@ -121,7 +121,7 @@ func (s *server) progress(_ context.Context, r *mcp.ProgressNotificationClientRe
 }
 
 // meta is what a call tells the server of where it comes from.
-func (s *server) meta(ctx context.Context, c Call) mcp.Meta {
+func (s *server) meta(ctx context.Context, t Tool, c Call) mcp.Meta {
 	meta := mcp.Meta{mcpkit.MetaAgent: s.box.own}
 	if c.Run != "" {
 		meta[mcpkit.MetaRun] = c.Run
@@ -132,6 +132,9 @@ func (s *server) meta(ctx context.Context, c Call) mcp.Meta {
 	if c.Awaits != "" {
 		meta[mcpkit.MetaApproval] = c.Awaits
 	}
+	if t.GatesItself && t.Class != Read {
+		meta[mcpkit.MetaGate] = mcpkit.GateRequired
+	}
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	for key, value := range carrier {
@@ -141,10 +144,12 @@ func (s *server) meta(ctx context.Context, c Call) mcp.Meta {
 }
 
 // outcome is what a result means.
-func (s *server) outcome(current *session, r *mcp.CallToolResult) Outcome {
+func (s *server) outcome(current *session, t Tool, r *mcp.CallToolResult) Outcome {
 	o := Outcome{Text: s.told(current, textOf(r)), Error: r.IsError}
-	if r.IsError && s.GatesItself {
-		o.Approval = approvalOf(r.Meta)
+	if r.IsError && t.GatesItself {
+		if o.Approval = approvalOf(r.Meta); o.Approval == nil {
+			s.wake() // it may have refused for want of a gate
+		}
 	}
 	if o.Text == "" {
 		o.Text = "(the tool answered nothing)"

@@ -59,6 +59,7 @@ func TestAWriteThatWaitsForAPerson(t *testing.T) {
 func TestApprovalsThatAreNone(t *testing.T) {
 	t.Parallel()
 	f := newForeign()
+	statesGate(f)
 	var note any
 	f.AddTool(&mcp.Tool{Name: "change", InputSchema: map[string]any{"type": "object"}}, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return &mcp.CallToolResult{IsError: true, Meta: mcp.Meta{mcpkit.MetaApproval: note}, Content: []mcp.Content{&mcp.TextContent{Text: "no"}}}, nil

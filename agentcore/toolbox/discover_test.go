@@ -24,7 +24,7 @@ func taking(tools ...string) func(*declared.Server) {
 func TestOnlyWhatTheAgentNamesIsOffered(t *testing.T) {
 	t.Parallel()
 	s := newShelf()
-	url := s.serve(t, mcpkit.Options{Gate: mcpkit.GateOff})
+	url := s.serve(t, mcpkit.Options{Gate: mcpkit.GateAsk})
 	server := serverAt(t, "shelf", url, taking("shelf_remove_item", "shelf_get_items", "shelf_get_item", "shelf_get_item"), func(s *declared.Server) {
 		s.RequireApproval, s.GatesItself = []string{"shelf_remove_item"}, true
 	})

@@ -50,6 +50,7 @@ type server struct {
 	found      []Tool    // what it offers of what the Agent names
 	known      bool      // it has listed its tools
 	complaints []string  // about what it lists
+	ungated    bool      // it lists writes, and not that a person decides about them as its annotation says
 	listed     time.Time // when it last did
 	trouble    string    // why it cannot be called now, if so
 	waiting    map[string]*pending
@@ -151,8 +152,9 @@ func (s *server) discover() error {
 		current, fresh, err := s.connect(s.box.life)
 		if err == nil {
 			var tools []*mcp.Tool
-			if tools, err = current.list(s.box.life, s.timeout); err == nil {
-				s.learn(tools)
+			var gated bool
+			if tools, gated, err = current.list(s.box.life, s.timeout); err == nil {
+				s.learn(tools, gated)
 				return nil
 			}
 			s.drop(current)
@@ -166,12 +168,18 @@ func (s *server) discover() error {
 	}
 }
 
-// learn keeps what the server lists, as far as the Agent names it.
-func (s *server) learn(tools []*mcp.Tool) {
-	found, complaints := pick(s.Server, s.id, tools)
+// learn keeps what the server lists, as far as the Agent names it. Writes are left
+// to the server's gate only if the server says that it has one, too: whoever may
+// annotate it need not be who runs it.
+func (s *server) learn(tools []*mcp.Tool, gated bool) {
+	d := s.Server
+	d.GatesItself = d.GatesItself && gated
+	found, complaints := pick(d, s.id, tools)
+	writes := slices.ContainsFunc(found, func(t Tool) bool { return t.Class != Read })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.found, s.complaints, s.known, s.trouble, s.listed = found, complaints, true, "", time.Now()
+	s.ungated = writes && s.GatesItself && !gated
 }
 
 // How often runs that begin look again at a server that lacked something.
@@ -221,10 +229,10 @@ func (s *server) lookAgain(ctx context.Context) {
 	if current == nil || !worth || ctx.Err() != nil {
 		return
 	}
-	tools, err := current.list(ctx, min(s.timeout, s.box.options.Patience))
+	tools, gated, err := current.list(ctx, min(s.timeout, s.box.options.Patience))
 	switch {
 	case err == nil:
-		s.learn(tools)
+		s.learn(tools, gated)
 	case ctx.Err() == nil:
 		s.mu.Lock()
 		s.trouble = s.why(err, current)
@@ -304,6 +312,9 @@ func (s *server) offer() (tools []Tool, problems []string) {
 	defer s.mu.Unlock()
 	if s.trouble != "" {
 		problems = append(problems, fmt.Sprintf("tool server %s: %s", s.id, s.trouble))
+	}
+	if s.ungated {
+		problems = append(problems, fmt.Sprintf("tool server %s does not say that it has a person decide about its writes, as its annotation toolcrib.dev/access does; they are not left to it", s.id))
 	}
 	return slices.Clone(s.found), append(problems, s.complaints...)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/mcpkit"
 )
 
 // session is one session with a tool server. Everything it does ends with life.
@@ -123,24 +124,25 @@ func (s *server) client() *mcp.Client {
 	return mcp.NewClient(&mcp.Implementation{Name: "toolcrib-agentcore", Version: cmp.Or(s.box.options.Version, "dev")}, o)
 }
 
-// list returns all tools that the server lists, within bounds.
-func (c *session) list(caller context.Context, timeout time.Duration) ([]*mcp.Tool, error) {
+// list returns all tools that the server lists, within bounds, and whether it
+// says that a person decides about each of their writes.
+func (c *session) list(caller context.Context, timeout time.Duration) (tools []*mcp.Tool, gated bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(c.life, timeout, errSilent)
 	defer cancel()
 	defer context.AfterFunc(caller, cancel)()
-	var tools []*mcp.Tool
 	params := &mcp.ListToolsParams{}
+	gated = true
 	for page := 0; ; page++ {
 		r, err := c.ListTools(ctx, params)
 		if err != nil {
-			return nil, &refusal{cause: cmp.Or(context.Cause(ctx), err), status: c.wire.answered(), wire: c.wire}
+			return nil, false, &refusal{cause: cmp.Or(context.Cause(ctx), err), status: c.wire.answered(), wire: c.wire}
 		}
-		tools = append(tools, r.Tools...)
+		tools, gated = append(tools, r.Tools...), gated && mcpkit.StatedGate(r) != ""
 		switch {
 		case len(tools) > maxTools || page > maxPages:
-			return nil, fmt.Errorf("it lists more than %d tools, or never ends", maxTools)
+			return nil, false, fmt.Errorf("it lists more than %d tools, or never ends", maxTools)
 		case r.NextCursor == "":
-			return tools, nil
+			return tools, gated, nil
 		}
 		params = &mcp.ListToolsParams{Cursor: r.NextCursor}
 	}

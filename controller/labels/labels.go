@@ -23,7 +23,8 @@ const (
 	Pod = "toolcrib.dev/pod"
 	// Audience that a tool server wants in the tokens of its callers.
 	Audience = "toolcrib.dev/audience"
-	// Access of a tool server: write if it has a person decide about writes.
+	// Access of a tool server: write if agents may leave it to the server to have a
+	// person decide about writes.
 	Access = "toolcrib.dev/access"
 )
 

@@ -19,8 +19,18 @@ const (
 
 var implementation = &mcp.Implementation{Name: "toolcrib-controller", Title: "Toolcrib's controller", Version: "v1alpha2"}
 
+// gateKey is the key of a tools/list's _meta under which a server says who has a
+// person decide about each write of its tools: approval or ask.
+const gateKey = "toolcrib.dev/gate"
+
+// found is what a server says it has.
+type found struct {
+	tools []kagent.MCPTool
+	gated bool // a person decides about each write
+}
+
 // discover asks the server for its tools.
-func discover(ctx context.Context, w *way) ([]kagent.MCPTool, error) {
+func discover(ctx context.Context, w *way) (*found, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	hands := newHands(ctx, w)
@@ -29,21 +39,32 @@ func discover(ctx context.Context, w *way) ([]kagent.MCPTool, error) {
 	if err != nil {
 		return nil, hands.explain(ctx, err)
 	}
-	var tools []kagent.MCPTool
-	for tool, err := range session.Tools(ctx, nil) {
+	defer session.Close() // what there is to tell is told by then
+	f := &found{gated: true}
+	params := &mcp.ListToolsParams{}
+	for page := 0; page == 0 || params.Cursor != ""; page++ {
+		list, err := session.ListTools(ctx, params)
 		if err != nil {
-			_ = session.Close() // what went wrong before is what there is to tell
 			return nil, hands.explain(ctx, err)
 		}
-		if len(tools) == mostTools {
-			_ = session.Close()
+		if len(f.tools)+len(list.Tools) > mostTools || page == mostTools {
 			return nil, outcome.Waiting(resync, "TooManyTools", "the server has more than %d tools; split it", mostTools)
 		}
-		tools = append(tools, kagent.MCPTool{Name: tool.Name, Description: oneLine(tool.Description), Class: class(tool.Annotations)})
+		f.add(list)
+		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
 	}
-	_ = session.Close() // the tools are known, however that ends
-	slices.SortFunc(tools, func(a, b kagent.MCPTool) int { return cmp.Compare(a.Name, b.Name) })
-	return slices.CompactFunc(tools, func(a, b kagent.MCPTool) bool { return a.Name == b.Name }), nil
+	slices.SortFunc(f.tools, func(a, b kagent.MCPTool) int { return cmp.Compare(a.Name, b.Name) })
+	f.tools = slices.CompactFunc(f.tools, func(a, b kagent.MCPTool) bool { return a.Name == b.Name })
+	return f, nil
+}
+
+// add takes in one page of a list.
+func (f *found) add(list *mcp.ListToolsResult) {
+	for _, tool := range list.Tools {
+		f.tools = append(f.tools, kagent.MCPTool{Name: tool.Name, Description: oneLine(tool.Description), Class: class(tool.Annotations)})
+	}
+	gate := list.Meta[gateKey]
+	f.gated = f.gated && (gate == "approval" || gate == "ask")
 }
 
 // class is what a call does, as the server says. A tool of which it says

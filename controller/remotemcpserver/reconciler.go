@@ -76,11 +76,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	if err == nil {
 		way, err = r.wayTo(ctx, spec)
 	}
-	var tools []kagent.MCPTool
+	var f *found
 	if err == nil {
-		tools, err = discover(ctx, way)
+		f, err = discover(ctx, way)
 	}
-	report(&s, way, tools, err)
+	report(&s, way, f, err)
 	return outcome.Result(r.patience.with(request, err), resync)
 }
 

@@ -111,7 +111,9 @@ type RemoteMCPServerStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// Conditions say how it stands with the server. Accepted: its tools were
-	// found.
+	// found. GatesWrites, where annotation toolcrib.dev/access is write: agents
+	// leave it to the server to have a person decide about each write, as the
+	// server itself says that it does.
 	//
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
