@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/controller/kept"
 	"github.com/toolcrib/toolcrib/controller/outcome"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -33,10 +33,7 @@ type grant struct{ namespace, tool string }
 // changes, so its answers count for a while.
 type grants struct {
 	client client.Client
-	clock  clock.PassiveClock
-
-	mu    sync.Mutex
-	known map[grantOf]answer
+	known  *kept.Answers[grantOf, bool]
 }
 
 type grantOf struct {
@@ -44,23 +41,14 @@ type grantOf struct {
 	accountNamespace, account string
 }
 
-type answer struct {
-	ok    bool
-	until time.Time
-}
-
 func newGrants(c client.Client, clock clock.PassiveClock) *grants {
-	return &grants{client: c, clock: clock, known: map[grantOf]answer{}}
+	return &grants{client: c, known: kept.New[grantOf, bool](clock)}
 }
 
 // ask is whether the ServiceAccount has the grant.
 func (g *grants) ask(ctx context.Context, of grantOf) (bool, error) {
-	now := g.clock.Now()
-	g.mu.Lock()
-	a, ok := g.known[of]
-	g.mu.Unlock()
-	if ok && now.Before(a.until) {
-		return a.ok, nil
+	if ok, known := g.known.Get(of); known {
+		return ok, nil
 	}
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:   "system:serviceaccount:" + of.accountNamespace + ":" + of.account,
@@ -76,17 +64,7 @@ func (g *grants) ask(ctx context.Context, of grantOf) (bool, error) {
 	if review.Status.Allowed {
 		lasts = granted
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for old, a := range g.known {
-		if len(g.known) < 10000 {
-			break
-		}
-		if !now.Before(a.until) {
-			delete(g.known, old)
-		}
-	}
-	g.known[of] = answer{review.Status.Allowed, now.Add(lasts)}
+	g.known.Put(of, review.Status.Allowed, lasts)
 	return review.Status.Allowed, nil
 }
 

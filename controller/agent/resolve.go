@@ -70,16 +70,8 @@ func (s *resolver) model(ctx context.Context, path, name string) {
 	if !s.w.references.once("ModelConfig", namespace, name) {
 		return
 	}
-	var m kagent.ModelConfig
-	err := s.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &m)
-	if apierrors.IsNotFound(err) {
-		var list kagent.ModelConfigList
-		s.add("ModelConfigNotFound", "%s: there is no ModelConfig %q in namespace %q; %s", path, name, namespace,
-			s.there(ctx, name, &list, namespace))
-		return
-	}
-	if err != nil {
-		s.fail(fmt.Errorf("read ModelConfig %s/%s: %w", namespace, name, err))
+	m := kagent.ModelConfig{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	if !s.find(ctx, path, reference{"ModelConfig", "ModelConfigNotFound", &m, &kagent.ModelConfigList{}}) {
 		return
 	}
 	if c := meta.FindStatusCondition(m.Status.Conditions, "Accepted"); c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == m.Generation {
@@ -182,6 +174,26 @@ func (s *resolver) policies(ctx context.Context) {
 			s.w.references.policies = append(s.w.references.policies, p)
 		}
 	}
+}
+
+// reference is an object that the Agent names.
+type reference struct {
+	kind    string
+	missing string            // the reason if there is none
+	object  client.Object     // of that name; the rest is filled in
+	like    client.ObjectList // for what there is instead
+}
+
+// find gets the object, and otherwise says what there is instead.
+func (s *resolver) find(ctx context.Context, path string, r reference) bool {
+	key := client.ObjectKeyFromObject(r.object)
+	err := s.Get(ctx, key, r.object)
+	if apierrors.IsNotFound(err) {
+		s.add(r.missing, "%s: there is no %s %q in namespace %q; %s", path, r.kind, key.Name, key.Namespace, s.there(ctx, key.Name, r.like, key.Namespace))
+	} else if err != nil {
+		s.fail(fmt.Errorf("read %s %s: %w", r.kind, key, err))
+	}
+	return err == nil
 }
 
 // there says what of a kind there is in the namespace that is like name. Of

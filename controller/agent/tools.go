@@ -13,7 +13,6 @@ import (
 	"github.com/toolcrib/toolcrib/controller/nearest"
 	"github.com/toolcrib/toolcrib/controller/outcome"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -39,20 +38,8 @@ func (s *resolver) tools(ctx context.Context, tools []kagent.Tool) []kagent.Tool
 }
 
 func (s *resolver) server(ctx context.Context, path string, t *kagent.MCPServerTool) {
-	if !s.watched(path, t.Namespace) {
-		return
-	}
-	var server kagent.RemoteMCPServer
-	err := s.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, &server)
-	if apierrors.IsNotFound(err) {
-		s.add("ServerNotFound", "%s.name: there is no RemoteMCPServer %q in namespace %q; %s", path, t.Name, t.Namespace, s.there(ctx, t.Name, &kagent.RemoteMCPServerList{}, t.Namespace))
-		return
-	}
-	if err != nil {
-		s.fail(fmt.Errorf("read RemoteMCPServer %s/%s: %w", t.Namespace, t.Name, err))
-		return
-	}
-	if !s.allowed(ctx, path, "RemoteMCPServer", &server, server.Spec.AllowedNamespaces) {
+	server := kagent.RemoteMCPServer{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}}
+	if !s.refer(ctx, path, reference{"RemoteMCPServer", "ServerNotFound", &server, &kagent.RemoteMCPServerList{}}, &server.Spec.AllowedNamespaces) {
 		return
 	}
 	s.names(ctx, path, t, &server)
@@ -170,20 +157,8 @@ func (s *resolver) headers(ctx context.Context, path, namespace string, headers 
 }
 
 func (s *resolver) agent(ctx context.Context, path string, t *kagent.TypedReference) {
-	if !s.watched(path, t.Namespace) {
-		return
-	}
-	var a kagent.Agent
-	err := s.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, &a)
-	if apierrors.IsNotFound(err) {
-		s.add("AgentNotFound", "%s.name: there is no Agent %q in namespace %q; %s", path, t.Name, t.Namespace, s.there(ctx, t.Name, &kagent.AgentList{}, t.Namespace))
-		return
-	}
-	if err != nil {
-		s.fail(fmt.Errorf("read Agent %s/%s: %w", t.Namespace, t.Name, err))
-		return
-	}
-	if !s.allowed(ctx, path, "Agent", &a, a.Spec.AllowedNamespaces) || !s.w.references.once("Agent", t.Namespace, t.Name) {
+	a := kagent.Agent{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}}
+	if !s.refer(ctx, path, reference{"Agent", "AgentNotFound", &a, &kagent.AgentList{}}, &a.Spec.AllowedNamespaces) || !s.w.references.once("Agent", t.Namespace, t.Name) {
 		return
 	}
 	if a.Spec.Type == kagent.AgentTypeBYO {
@@ -191,6 +166,12 @@ func (s *resolver) agent(ctx context.Context, path string, t *kagent.TypedRefere
 		return
 	}
 	s.w.references.agents = append(s.w.references.agents, a)
+}
+
+// refer gets what a tool names, and says whether the Agent may use it. The rule is
+// a field of the object.
+func (s *resolver) refer(ctx context.Context, path string, r reference, rule **kagent.AllowedNamespaces) bool {
+	return s.watched(path, r.object.GetNamespace()) && s.find(ctx, path+".name", r) && s.allowed(ctx, path, r.kind, r.object, *rule)
 }
 
 // allowed says whether the Agent's namespace may refer to the object.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/controller/kept"
 	"github.com/toolcrib/toolcrib/controller/outcome"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,18 +32,13 @@ type Identity struct {
 
 	mu     sync.Mutex
 	self   *corev1.ServiceAccount
-	api    []string // audiences of the API server
-	tokens map[string]token
-}
-
-type token struct {
-	text  string
-	renew time.Time
+	api    []string                      // audiences of the API server
+	tokens *kept.Answers[string, string] // by audience
 }
 
 // New is the identity that c has.
 func New(c client.Client, clock clock.PassiveClock) *Identity {
-	return &Identity{client: c, clock: clock, tokens: map[string]token{}}
+	return &Identity{client: c, clock: clock, tokens: kept.New[string, string](clock)}
 }
 
 // Token is a token for the audience, good for minutes at least.
@@ -52,15 +48,14 @@ func (i *Identity) Token(ctx context.Context, audience string) (string, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if t, ok := i.tokens[audience]; ok && i.clock.Now().Before(t.renew) {
-		return t.text, nil
+	if token, ok := i.tokens.Get(audience); ok {
+		return token, nil
 	}
 	request, err := i.request(ctx, audience)
 	if err != nil {
 		return "", err
 	}
-	now, expires := i.clock.Now(), request.Status.ExpirationTimestamp.Time
-	i.tokens[audience] = token{request.Status.Token, now.Add(expires.Sub(now) * 3 / 4)}
+	i.tokens.Put(audience, request.Status.Token, request.Status.ExpirationTimestamp.Sub(i.clock.Now())*3/4)
 	return request.Status.Token, nil
 }
 
