@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -78,10 +79,34 @@ func (r *Reconciler) roll(ctx context.Context, w *work) error {
 			w.deployment.Spec.Replicas = live.Spec.Replicas // somebody scales it
 		}
 	}
+	rolling := live.Spec.Template.Annotations[labels.Revision] != w.revision
+	if rolling {
+		if err := r.forget(ctx, w, &live); err != nil {
+			return err
+		}
+	}
 	if err := w.apply.Apply(ctx, w.deployment); err != nil {
 		return err
 	}
-	w.Status.TargetRevision = w.revision
+	w.Status.TargetRevision, w.rolling = w.revision, rolling
+	return nil
+}
+
+// forget takes out of the status what was rolled out last, before something else
+// is: should we not get to write down what that was, it is not somebody else's
+// choice.
+func (r *Reconciler) forget(ctx context.Context, w *work, live *appsv1.Deployment) error {
+	if err := r.fresh.Get(ctx, client.ObjectKeyFromObject(w.deployment), live); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read the Deployment again: %w", err)
+	}
+	if live.Spec.Template.Annotations[labels.Revision] == w.revision {
+		return nil // we did that already, and the cache is behind
+	}
+	none := client.RawPatch(types.MergePatchType, []byte(`{"status":{"targetRevision":null}}`))
+	if err := r.Client.Status().Patch(ctx, w.Agent.DeepCopy(), none); err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	w.before.Status.TargetRevision, w.Status.TargetRevision = "", ""
 	return nil
 }
 

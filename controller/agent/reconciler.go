@@ -27,7 +27,8 @@ type Reconciler struct {
 
 // work is one Agent on its way from what is declared to what runs.
 type work struct {
-	kagent.Agent // as declared; Status is to be written
+	kagent.Agent               // as declared; Status is to be written
+	before       *kagent.Agent // as it was when this began
 	apply        apply.Applier
 
 	declared   *kagent.Agent // normalised
@@ -42,6 +43,7 @@ type work struct {
 	reach      []string // URLs that the revision must reach
 	deployment *appsv1.Deployment
 	replicas   []appsv1.ReplicaSet // of the Deployment, newest first
+	rolling    bool                // a rollout has just begun
 	rolledBack string              // revision that somebody went back to
 }
 
@@ -57,9 +59,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	if !w.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	before := w.Agent.DeepCopy()
+	w.before = w.Agent.DeepCopy()
 	defer func() {
-		err = errors.Join(err, r.status.Write(ctx, before, &w.Agent, before.Status.Conditions, w.Status.Conditions))
+		err = errors.Join(err, r.status.Write(ctx, w.before, &w.Agent, w.before.Status.Conditions, w.Status.Conditions))
 	}()
 	w.declared, w.apply = w.Agent.DeepCopy(), apply.Applier{Client: r.Client, Fresh: r.fresh, Owner: &w.Agent}
 

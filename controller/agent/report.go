@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/toolcrib/toolcrib/controller/labels"
 	"github.com/toolcrib/toolcrib/controller/outcome"
@@ -56,6 +57,9 @@ func (r *Reconciler) reportRollout(ctx context.Context, w *work, err error) erro
 		return err
 	}
 	s := rolloutOf(&live, w.replicas)
+	if w.rolling { // whatever is known of the Deployment may be from before
+		s.wants, s.done = w.revision, false
+	}
 	w.Status.Revision, w.Status.Replicas = s.serves, s.pods()
 	if !s.done {
 		if s.why, err = r.why(ctx, w, s, err); err != nil {
@@ -88,7 +92,8 @@ func rolloutOf(d *appsv1.Deployment, replicas []appsv1.ReplicaSet) *rollout {
 			s.serves = revision
 		}
 	}
-	s.done = d.UID != "" && d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas >= s.replicas &&
+	seen := s.serves == s.wants || s.replicas == 0 // what is known of the ReplicaSets may be behind
+	s.done = d.UID != "" && seen && d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas >= s.replicas &&
 		d.Status.Replicas == d.Status.UpdatedReplicas && d.Status.AvailableReplicas >= s.replicas
 	for _, c := range d.Status.Conditions {
 		s.stuck = s.stuck || c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded"
@@ -155,20 +160,23 @@ func (r *Reconciler) why(ctx context.Context, w *work, s *rollout, err error) (*
 		}
 	}
 	var reasons []string
+	bad := false
 	for _, pod := range list.Items {
 		if pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey] == hash {
-			if reason := trouble(&pod); reason != "" {
-				reasons = append(reasons, reason)
+			if reason, passing := trouble(&pod, r.options.Clock.Now()); reason != "" {
+				reasons, bad = append(reasons, reason), bad || !passing
 			}
 		}
 	}
 	slices.Sort(reasons)
-	e := &outcome.Error{Reason: "RollingOut", Message: fmt.Sprintf("revision %s is not ready yet", s.wants)}
+	e := &outcome.Error{Reason: outcome.RollingOut, Message: fmt.Sprintf("revision %s is not ready yet", s.wants)}
 	if s.stuck {
 		e.Reason, e.Message = "Stuck", fmt.Sprintf("revision %s does not become ready", s.wants)
 	}
-	if len(reasons) > 0 {
+	if bad {
 		e.Reason = "PodsNotReady"
+	}
+	if len(reasons) > 0 {
 		e.Message += ": " + strings.Join(slices.Compact(reasons), "; ")
 	}
 	return e, nil
@@ -183,14 +191,15 @@ func reasonOf(err error) *outcome.Error {
 }
 
 // trouble is why a pod is not ready, in words that stay the same while that
-// does. It is empty for a pod that is on its way.
-func trouble(pod *corev1.Pod) string {
+// does, and whether that may be over by itself in a moment. It is empty for a pod
+// that is on its way.
+func trouble(pod *corev1.Pod, now time.Time) (reason string, passing bool) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return "no node for it: " + c.Message
+			return "no node for it: " + c.Message, false
 		}
 		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			return ""
+			return "", true
 		}
 	}
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
@@ -200,14 +209,14 @@ func trouble(pod *corev1.Pod) string {
 		}
 		switch {
 		case last != nil && c.RestartCount > 0 || c.State.Terminated != nil:
-			return fmt.Sprintf("container %s ends again and again: %s, exit code %d; see kubectl -n %s logs -l %s=%s -c %s", c.Name, last.Reason, last.ExitCode, pod.Namespace, labels.Agent, pod.Labels[labels.Agent], c.Name)
+			return fmt.Sprintf("container %s ends again and again: %s, exit code %d; see kubectl -n %s logs -l %s=%s -c %s", c.Name, last.Reason, last.ExitCode, pod.Namespace, labels.Agent, pod.Labels[labels.Agent], c.Name), false
 		case c.State.Waiting != nil && c.State.Waiting.Reason != "ContainerCreating" && c.State.Waiting.Reason != "PodInitializing":
-			return fmt.Sprintf("container %s: %s", c.Name, waiting(c))
+			return fmt.Sprintf("container %s: %s", c.Name, waiting(c)), false
 		case c.State.Running != nil && !c.Ready:
-			return fmt.Sprintf("container %s runs and is not ready", c.Name)
+			return fmt.Sprintf("container %s runs and is not ready", c.Name), now.Sub(c.State.Running.StartedAt.Time) < deadline*time.Second
 		}
 	}
-	return ""
+	return "", true
 }
 
 // waiting is why a container waits. Pulling an image fails by turns in two

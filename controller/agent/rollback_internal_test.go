@@ -6,10 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	kagent "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
+	"github.com/toolcrib/toolcrib/controller/apply"
 	"github.com/toolcrib/toolcrib/controller/labels"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubernetes "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
 
 // serving is an API server with an Agent, and with any Deployment and ConfigMap
@@ -41,4 +45,48 @@ func TestWhatWeRolledOutIsNoRollback(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, back)
 	}
+}
+
+// The status is not written after the rollout of the revision between, and then
+// the Agent is changed back.
+func TestARolloutThatTheStatusDoesNotKnowIsNoRollback(t *testing.T) {
+	kinds := kubernetes.Scheme
+	require.NoError(t, kagent.AddToScheme(kinds))
+	declared := &kagent.Agent{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "plain", UID: "1"}}
+	objects := []client.Object{declared}
+	for _, revision := range []string{"first", "between"} {
+		objects = append(objects, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: configurationName("plain", revision), Annotations: map[string]string{labels.Revision: revision}}})
+	}
+	c := fake.NewClientBuilder().WithScheme(kinds).WithStatusSubresource(declared).WithObjects(objects...).Build()
+	r := &Reconciler{Client: c, fresh: c}
+	roll := func(revision string, written bool) (rolledBack string) {
+		t.Helper()
+		w := &work{revision: revision}
+		require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(declared), &w.Agent))
+		w.before, w.apply = w.Agent.DeepCopy(), apply.Applier{Client: c, Fresh: c, Owner: &w.Agent}
+		w.deployment = r.deploymentOf(w, corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{labels.Revision: revision}}})
+		require.NoError(t, r.roll(t.Context(), w))
+		if written {
+			require.NoError(t, c.Status().Patch(t.Context(), &w.Agent, client.MergeFrom(w.before)))
+		}
+		return w.rolledBack
+	}
+	template := func() string {
+		var d appsv1.Deployment
+		require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(declared), &d))
+		return d.Spec.Template.Annotations[labels.Revision]
+	}
+	require.Empty(t, roll("first", true))
+	require.Empty(t, roll("between", false))
+	require.Equal(t, "between", template())
+	require.Empty(t, roll("first", true))
+	require.Equal(t, "first", template())
+
+	// What somebody goes back to after that is kept.
+	require.Empty(t, roll("between", true))
+	var d appsv1.Deployment
+	require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(declared), &d))
+	d.Spec.Template.Annotations[labels.Revision] = "first"
+	require.NoError(t, c.Update(t.Context(), &d))
+	require.Equal(t, "first", roll("between", true))
 }

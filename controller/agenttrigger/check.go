@@ -38,7 +38,7 @@ func noAgent(t *v1alpha1.AgentTrigger, err error) error {
 
 func resting(t *v1alpha1.AgentTrigger) error {
 	if t.Spec.Suspend {
-		return outcome.Stalled("Suspended", "it rests, as spec.suspend says")
+		return outcome.Stalled(outcome.Suspended, "it rests, as spec.suspend says")
 	}
 	return nil
 }

@@ -10,17 +10,36 @@ import (
 // mostNote is what the API server admits in an event.
 const mostNote = 1000
 
-// announce makes an event of each condition that has become another.
+// Reasons of conditions that are false and need nobody's attention.
+const (
+	// RollingOut is that what was declared is on its way.
+	RollingOut = "RollingOut"
+	// Suspended is that somebody wants the object to rest.
+	Suspended = "Suspended"
+)
+
+// announce makes an event of each fact that has changed. A fact that several
+// conditions tell is told once.
 func (w Writer) announce(object runtime.Object, before, after []metav1.Condition) {
+	changed := map[string]bool{}
 	for _, c := range after {
 		was := meta.FindStatusCondition(before, c.Type)
-		if was != nil && was.Status == c.Status && was.Reason == c.Reason {
+		changed[c.Type] = c.Status != metav1.ConditionUnknown && (was == nil || was.Status != c.Status || was.Reason != c.Reason)
+	}
+	told := map[string]bool{} // reasons
+	for _, c := range after {
+		if !changed[c.Type] || told[c.Reason] || changed[w.ToldBy[c.Type]] {
 			continue
 		}
-		kind := corev1.EventTypeNormal
-		if c.Status == metav1.ConditionFalse || c.Type == UnsupportedFeatures {
-			kind = corev1.EventTypeWarning
-		}
-		w.Events.Eventf(object, nil, kind, c.Reason, c.Type, "%s", cut(c.Message, mostNote))
+		told[c.Reason] = true
+		w.Events.Eventf(object, nil, importance(c), c.Reason, c.Type, "%s", cut(c.Message, mostNote))
 	}
+}
+
+// importance is a warning where somebody has to look.
+func importance(c metav1.Condition) string {
+	if c.Type == UnsupportedFeatures || c.Status == metav1.ConditionFalse && c.Reason != RollingOut && c.Reason != Suspended {
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
 }

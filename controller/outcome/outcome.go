@@ -108,11 +108,11 @@ func cut(message string, most int) string {
 	return message[:end] + more
 }
 
-// Writer writes the status of objects, and an event of each condition that
-// changes.
+// Writer writes the status of objects, and an event of each fact that changes.
 type Writer struct {
 	Client client.Client
 	Events events.EventRecorder
+	ToldBy map[string]string // conditions whose change is told by that of another, if that changes at once
 }
 
 // Write writes the object's status if it differs from that of before. The
