@@ -87,7 +87,7 @@ type process struct {
 	metrics string
 }
 
-func start(t testing.TB, namespace string) process {
+func start(t testing.TB, namespace string, more ...string) process {
 	t.Helper()
 	program, err := served.Build("github.com/toolcrib/toolcrib/controller/cmd/controller")
 	require.NoError(t, err)
@@ -96,7 +96,8 @@ func start(t testing.TB, namespace string) process {
 	require.NoError(t, err)
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	group := &proc.Group{Logs: t.TempDir()}
-	p, err := group.Start("controller", program, "--kubeconfig", kubeconfig, "--watch-namespaces", namespace, "--metrics-address", address, "--probes-address", "0", "--log-level", "warn")
+	flags := append([]string{"--kubeconfig", kubeconfig, "--watch-namespaces", namespace, "--metrics-address", address, "--probes-address", "0", "--log-level", "warn"}, more...)
+	p, err := group.Start("controller", program, flags...)
 	require.NoError(t, err)
 	t.Cleanup(func() { group.Stop(30 * time.Second) })
 	return process{p, "http://" + address + "/metrics"}

@@ -12,6 +12,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //	metadata: {generateName: ask-}
 //	spec: {agent: NAME, prompt: "Why is web not healthy?"}
 //
+// A run that no agent takes up, because there is none of that name or it does
+// not serve, fails after ten minutes; one whose agent was deleted, ten minutes
+// after the last sign of life of whoever worked on it.
+//
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=agentruns,shortName=arun,categories=toolcrib

@@ -57,7 +57,9 @@ type AgentTriggerSpec struct {
 	// +kubebuilder:validation:MaxLength=65536
 	Prompt string `json:"prompt"`
 
-	// Schedule asks when it is time.
+	// Schedule asks when it is time. A time that was missed, as while the
+	// controller was down, is made up for up to an hour later; of several, the
+	// last.
 	//
 	// +optional
 	Schedule *TriggerSchedule `json:"schedule,omitempty"`
