@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -102,11 +101,13 @@ func (r *Reconciler) forget(ctx context.Context, w *work, live *appsv1.Deploymen
 	if live.Spec.Template.Annotations[labels.Revision] == w.revision {
 		return nil // we did that already, and the cache is behind
 	}
-	none := client.RawPatch(types.MergePatchType, []byte(`{"status":{"targetRevision":null}}`))
-	if err := r.Client.Status().Patch(ctx, w.Agent.DeepCopy(), none); err != nil {
+	forgetful := w.before.DeepCopy()
+	forgetful.Status.TargetRevision = ""
+	if err := r.Client.Status().Patch(ctx, forgetful, client.MergeFromWithOptions(w.before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("write the status: %w", err)
 	}
 	w.before.Status.TargetRevision, w.Status.TargetRevision = "", ""
+	w.before.ResourceVersion, w.ResourceVersion = forgetful.ResourceVersion, forgetful.ResourceVersion
 	return nil
 }
 

@@ -76,7 +76,7 @@ var Rules = []rbacv1.PolicyRule{
 func Setup(m manager.Manager, o Options) error {
 	r := &Reconciler{
 		Client: m.GetClient(), fresh: m.GetAPIReader(), options: o, grants: newGrants(m.GetClient(), o.Clock),
-		status: outcome.Writer{Client: m.GetClient(), Events: m.GetEventRecorder("toolcrib-controller"), ToldBy: map[string]string{outcome.Ready: RolledOut}},
+		status: outcome.Writer{Client: m.GetClient(), Events: m.GetEventRecorder("toolcrib-controller"), ToldBy: map[string]string{outcome.Ready: RolledOut}, Exact: true},
 	}
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{})
 	b := ctrl.NewControllerManagedBy(m).

@@ -18,20 +18,29 @@ const (
 	Suspended = "Suspended"
 )
 
-// announce makes an event of each fact that has changed. A fact that several
-// conditions tell is told once.
-func (w Writer) announce(object runtime.Object, before, after []metav1.Condition) {
+// news are the conditions that tell the facts that have changed. A fact that
+// several conditions tell is told once.
+func (w Writer) news(before, after []metav1.Condition) []metav1.Condition {
 	changed := map[string]bool{}
 	for _, c := range after {
 		was := meta.FindStatusCondition(before, c.Type)
 		changed[c.Type] = c.Status != metav1.ConditionUnknown && (was == nil || was.Status != c.Status || was.Reason != c.Reason)
 	}
+	var news []metav1.Condition
 	told := map[string]bool{} // reasons
 	for _, c := range after {
 		if !changed[c.Type] || told[c.Reason] || changed[w.ToldBy[c.Type]] {
 			continue
 		}
 		told[c.Reason] = true
+		news = append(news, c)
+	}
+	return news
+}
+
+// announce makes an event of each.
+func (w Writer) announce(object runtime.Object, news []metav1.Condition) {
+	for _, c := range news {
 		w.Events.Eventf(object, nil, importance(c), c.Reason, c.Type, "%s", cut(c.Message, mostNote))
 	}
 }

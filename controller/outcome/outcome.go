@@ -113,6 +113,10 @@ type Writer struct {
 	Client client.Client
 	Events events.EventRecorder
 	ToldBy map[string]string // conditions whose change is told by that of another, if that changes at once
+	// Exact refuses to tell news of an object that has changed since it was
+	// read, for what is reconciled so often that a cache is behind at times:
+	// it would be told twice. It is a conflict then, and looked at again.
+	Exact bool
 }
 
 // Write writes the object's status if it differs from that of before. The
@@ -126,9 +130,16 @@ func (w Writer) Write(ctx context.Context, before, object client.Object, was, is
 	if string(data) == "{}" {
 		return nil
 	}
+	news := w.news(was, is)
+	if w.Exact && len(news) > 0 {
+		patch = client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		if data, err = patch.Data(object); err != nil {
+			return fmt.Errorf("compare the status: %w", err)
+		}
+	}
 	if err := w.Client.Status().Patch(ctx, object, client.RawPatch(patch.Type(), data)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("write the status: %w", err))
 	}
-	w.announce(object, was, is)
+	w.announce(object, news)
 	return nil
 }
