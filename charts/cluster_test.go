@@ -18,46 +18,33 @@ import (
 	"github.com/toolcrib/toolcrib/testbed/build"
 )
 
-var started *testbed.Cluster
-
-// cluster is the one all tests share, with the types that charts can meet and
-// the namespaces they are for, where pods must be restricted.
-var cluster = sync.OnceValue(func() *testbed.Cluster {
-	c, err := testbed.Start(context.Background(), testbed.Options{Progress: os.Stderr})
-	orExit("no test cluster", err)
-	started = c
-	orExit("bring the types", c.Install(context.Background(), "testdata/crds", "locks/manifests", "controller/manifests"))
-	for _, name := range []string{namespace, installedIn, "a", "b"} {
-		orExit("make a namespace", c.Apply(context.Background(), fmt.Appendf(nil,
-			`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, name)))
+// bed has the types that charts can meet and the namespaces they are for, where
+// pods must be restricted.
+var bed = testbed.Shared{Prepare: func(ctx context.Context, c *testbed.Cluster) error {
+	if err := c.Install(ctx, "testdata/crds", "locks/manifests", "controller/manifests"); err != nil {
+		return err
 	}
-	return c
-})
+	for _, name := range []string{namespace, installedIn, "a", "b"} {
+		if err := c.Apply(ctx, fmt.Appendf(nil,
+			`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}}
+
+func cluster() *testbed.Cluster { return bed.Cluster() }
 
 // programs are Helm's own, of both major versions.
 var programs = sync.OnceValue(func() build.Programs {
 	p, err := build.Build(context.Background(), os.Stderr, build.Helm, build.Helm4)
-	orExit("no helm", err)
+	testbed.OrExit("no helm", err)
 	return p
 })
 
-func orExit(what string, err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, what+":", err)
-		os.Exit(1)
-	}
-}
-
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // Helm remarks on the link to the library at each load
-	code := m.Run()
-	if started != nil {
-		if err := started.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the test cluster:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
+	os.Exit(bed.Run(m))
 }
 
 // helmHome is a home for Helm that holds nothing yet.

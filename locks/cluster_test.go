@@ -15,29 +15,11 @@ import (
 	"github.com/toolcrib/toolcrib/testbed"
 )
 
-var started *testbed.Cluster
+var shared = testbed.Shared{Options: testbed.Options{APIServerArgs: tokensName(issuerDoor().Addr())}}
 
-// bed is the cluster all tests share, started by the first that asks for it.
-var bed = sync.OnceValue(func() *testbed.Cluster {
-	c, err := testbed.Start(context.Background(), testbed.Options{Progress: os.Stderr, APIServerArgs: tokensName(issuerDoor().Addr())})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "no test cluster:", err)
-		os.Exit(1)
-	}
-	started = c
-	return c
-})
+func bed() *testbed.Cluster { return shared.Cluster() }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if started != nil {
-		if err := started.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the test cluster:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 const audience = "shelf.tools.svc"
 

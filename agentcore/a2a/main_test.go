@@ -26,33 +26,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-var started *testbed.Cluster
+// shared is the cluster of the tests that need one.
+var shared = testbed.Shared{Prepare: func(ctx context.Context, c *testbed.Cluster) error {
+	return c.Install(ctx, "../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml")
+}}
 
-// bed is the cluster of the tests that need one.
-var bed = sync.OnceValue(func() *testbed.Cluster {
-	ctx := context.Background()
-	c, err := testbed.Start(ctx, testbed.Options{Progress: os.Stderr})
-	if err == nil {
-		started = c
-		err = c.Install(ctx, "../../charts/locks/manifests", "../../charts/controller/manifests/roles.yaml")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "no test cluster:", err)
-		os.Exit(1)
-	}
-	return c
-})
+func bed() *testbed.Cluster { return shared.Cluster() }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if started != nil {
-		if err := started.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the test cluster:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 // thinker is a model that a test plays.
 type thinker func(ctx context.Context, r model.Request, say func(string)) (model.Reply, error)

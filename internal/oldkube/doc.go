@@ -6,5 +6,5 @@ package oldkube
 
 import (
 	_ "github.com/toolcrib/toolcrib/api/kagent/v1alpha2"
-	_ "github.com/toolcrib/toolcrib/locks" // and through it api and mcpkit
+	_ "github.com/toolcrib/toolcrib/locks/clientgo" // and through it locks, api and mcpkit
 )

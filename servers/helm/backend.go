@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
-	"github.com/toolcrib/toolcrib/locks"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/kube"
@@ -27,17 +25,9 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// dialTimeout bounds how long an unreachable API server can hold up a call.
-const dialTimeout = 5 * time.Second
-
-// Config says which cluster to serve, and which charts may be had. Given
-// nothing the cluster is the one of KUBECONFIG or ~/.kube/config, or the one
-// the process runs in.
+// Config says which cluster to serve, and which charts may be had.
 type Config struct {
-	Kubeconfig string          // path; wins over everything
-	Context    string          // of the kubeconfig; its current context if empty
-	UserAgent  string          // what the API server's audit log calls us
-	Identity   mcpkit.Identity // as whom the cluster is asked; mcpkit.IdentityServer if empty
+	clientgo.Cluster
 
 	Repositories        string        // file of chart repositories in helm's own format; none if empty
 	RegistryConfig      string        // file of registries' credentials in docker's format; none if empty
@@ -67,9 +57,7 @@ type Backend struct {
 
 // clients are the ways in, all over one connection pool.
 type clients struct {
-	config  *rest.Config
-	loader  clientcmd.ClientConfig
-	http    *http.Client
+	*clientgo.Connection
 	typed   client.Interface
 	heads   metadata.Interface // objects without what is in them
 	objects dynamic.Interface  // objects of any type
@@ -97,36 +85,17 @@ func New(cfg Config) *Backend {
 }
 
 func (b *Backend) connect() (*clients, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = b.cfg.Kubeconfig
-	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
-		&clientcmd.ConfigOverrides{CurrentContext: b.cfg.Context})
-	config, err := kubeconfig.ClientConfig()
+	to, err := b.cfg.Connect()
 	if err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "no cluster is configured: %w; start the server with --kubeconfig, or with KUBECONFIG set", err)
+		return nil, err
 	}
-	config.UserAgent = b.cfg.UserAgent
-	config.QPS = -1 // the API server's own priority and fairness limits us
-	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	config.WarningHandler = rest.NoWarnings{}
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return mcpkit.NameCaller(next, config.UserAgent) })
-	if b.cfg.Identity == mcpkit.IdentityCaller {
-		if config.Impersonate.UserName != "" {
-			return nil, mcpkit.Errorf(mcpkit.Unavailable, "the kubeconfig acts as %s, and --identity=caller as each caller: a person must give this server credentials of its own", config.Impersonate.UserName)
-		}
-		config.Wrap(locks.ActAsCaller)
-	}
-	hc, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
-	}
-	c := &clients{config: config, loader: kubeconfig, http: hc}
+	c := &clients{Connection: to}
 	var errs [3]error
-	c.typed, errs[0] = client.NewForConfigAndClient(config, hc)
-	c.heads, errs[1] = metadata.NewForConfigAndClient(metadata.ConfigFor(config), hc)
-	c.objects, errs[2] = dynamic.NewForConfigAndClient(config, hc)
+	c.typed, errs[0] = client.NewForConfigAndClient(c.Config, c.HTTP)
+	c.heads, errs[1] = metadata.NewForConfigAndClient(metadata.ConfigFor(c.Config), c.HTTP)
+	c.objects, errs[2] = dynamic.NewForConfigAndClient(c.Config, c.HTTP)
 	if err := errors.Join(errs[:]...); err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
+		return nil, clientgo.Misconfigured(err)
 	}
 	if b.cfg.Identity != mcpkit.IdentityCaller {
 		c.shared = newTypes(c.typed.Discovery())
@@ -140,26 +109,11 @@ func (c *clients) types(ctx context.Context) (*servedTypes, error) {
 	if c.shared != nil {
 		return c.shared, nil
 	}
-	d, err := discovery.NewDiscoveryClientForConfig(c.boundConfig(ctx))
+	d, err := discovery.NewDiscoveryClientForConfig(c.Bound(ctx))
 	if err != nil {
 		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's types cannot be asked for: %w", err)
 	}
 	return newTypes(d), nil
-}
-
-// boundConfig is the way to the cluster for a client that takes no context of
-// its own, such as Helm's: its requests end with ctx, and go through the pool
-// that all others use.
-func (c *clients) boundConfig(ctx context.Context) *rest.Config {
-	return &rest.Config{
-		Host:           c.config.Host,
-		APIPath:        c.config.APIPath,
-		QPS:            c.config.QPS,
-		WarningHandler: c.config.WarningHandler,
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			return c.http.Transport.RoundTrip(r.WithContext(ctx))
-		}),
-	}
 }
 
 // storage is where Helm keeps releases.
@@ -207,7 +161,7 @@ func (b *Backend) getter(ctx context.Context, namespace string) (*getter, error)
 }
 
 // ToRESTConfig returns a configuration whose requests end with the call.
-func (g *getter) ToRESTConfig() (*rest.Config, error) { return g.boundConfig(g.ctx), nil }
+func (g *getter) ToRESTConfig() (*rest.Config, error) { return g.Bound(g.ctx), nil }
 
 // ToDiscoveryClient returns the types the cluster serves.
 func (g *getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
@@ -219,7 +173,7 @@ func (g *getter) ToRESTMapper() (meta.RESTMapper, error) { return g.mapper, nil 
 
 // ToRawKubeConfigLoader tells Helm the call's namespace.
 func (g *getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
-	return inNamespace{g.loader, g.namespace}
+	return inNamespace{g.Kubeconfig, g.namespace}
 }
 
 // loader is a ClientConfig that can be embedded beside its method of that name.
@@ -232,7 +186,3 @@ type inNamespace struct {
 
 // Namespace is the call's, never the kubeconfig's.
 func (n inNamespace) Namespace() (string, bool, error) { return n.namespace, true, nil }
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -126,8 +126,7 @@ func TestWritesTellHowFarTheyAreAndEndWithTheirCall(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	b := granted(t, "", writeRules...)
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
+	ts := toolset(b)
 	call := begun(t, ts, mcpkit.AccessWrite, "helm_install", map[string]any{"name": "slow", "namespace": ns, "chart": "shop/slow"})
 	require.Equal(t, "created 1 of 1 objects", <-call.told)
 	require.Equal(t, "waiting for deployment slow, 0 of 1 pods ready", <-call.told)
@@ -152,8 +151,7 @@ func TestTimeOfTheCallEndsAWriteWithAnAnswer(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	release, text := hurried(t, 10*time.Second, "container slow: running, but not ready", func(release string, limit time.Duration) string {
-		ts := mcpkit.NewToolset()
-		Register(ts, stocked(admin(t)))
+		ts := toolset(stocked(admin(t)))
 		s := mcptest.Connect(t, ts, mcpkit.Options{Name: "helm-mcp", Access: mcpkit.AccessWrite, Gate: mcpkit.GateOff, CallTimeout: limit}, nil)
 		return s.Call("helm_install", map[string]any{"name": release, "namespace": ns, "chart": "shop/slow"}).Text
 	})

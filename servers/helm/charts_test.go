@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed/charts"
@@ -60,8 +61,7 @@ const withUser = ", username: " + chartUser + ", password: " + chartPassword
 func chartBackend(t testing.TB, r *charts.Repository, pairs ...string) *Backend {
 	t.Helper()
 	return New(Config{
-		Kubeconfig:          "/nonexistent",
-		UserAgent:           "helm-mcp/test",
+		Cluster:             clientgo.Cluster{Kubeconfig: "/nonexistent", UserAgent: "helm-mcp/test"},
 		Repositories:        repositoryFile(t, pairs...),
 		PlainHTTPRegistries: []string{r.Home, r.Elsewhere},
 	})
@@ -70,8 +70,7 @@ func chartBackend(t testing.TB, r *charts.Repository, pairs ...string) *Backend 
 // session is a client of a server over b.
 func session(t testing.TB, b *Backend, access mcpkit.Access, decide mcptest.Decide) *mcptest.Session {
 	t.Helper()
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
+	ts := toolset(b)
 	return mcptest.Connect(t, ts, mcpkit.Options{Name: "helm-mcp", Access: access}, decide)
 }
 

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 )
@@ -65,6 +66,9 @@ func (b *Backend) visit(r *repository) (*visitor, error) {
 	v.away = newTransport(&tls.Config{RootCAs: roots}, r.mayDial)
 	return v, nil
 }
+
+// dialTimeout bounds how long an unreachable repository can hold up a call.
+const dialTimeout = 5 * time.Second
 
 func newTransport(secure *tls.Config, control func(string, string, syscall.RawConn) error) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, Control: control}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed/charts"
@@ -33,7 +34,14 @@ func admin(t testing.TB) *Backend {
 // over is a backend with a kubeconfig and the published charts.
 func over(t testing.TB, kubeconfig, userAgent string) *Backend {
 	t.Helper()
-	return New(Config{Kubeconfig: kubeconfig, UserAgent: userAgent, Repositories: repositoryFile(t, "shop", published().URL(charts.Plain))})
+	return New(Config{Cluster: clientgo.Cluster{Kubeconfig: kubeconfig, UserAgent: userAgent}, Repositories: repositoryFile(t, "shop", published().URL(charts.Plain))})
+}
+
+// toolset are the tools of a server over b.
+func toolset(b *Backend) *mcpkit.Toolset {
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	return ts
 }
 
 // reading is a session of the read server as cluster-admin.
@@ -44,7 +52,7 @@ func reading(t testing.TB) *mcptest.Session {
 
 // looker is what tests look and prepare with.
 var looker = sync.OnceValues(func() (*clients, error) {
-	return New(Config{Kubeconfig: cluster().Kubeconfig, UserAgent: "helm-mcp/fixture"}).open()
+	return New(Config{Cluster: clientgo.Cluster{Kubeconfig: cluster().Kubeconfig, UserAgent: "helm-mcp/fixture"}}).open()
 })
 
 func testClients(t testing.TB) *clients {

@@ -31,8 +31,7 @@ func acting(t testing.TB, callers mcpkit.Callers) (*Backend, *deputy.Deputy) {
 // before it writes.
 func serveAs(t testing.TB, b *Backend, access mcpkit.Access, user string) *mcptest.Session {
 	t.Helper()
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
+	ts := toolset(b)
 	return mcptest.ConnectAs(t, ts, mcpkit.Options{Name: "helm-mcp", Access: access, Gate: mcpkit.GateOff}, mcpkit.Caller{Name: user}, nil)
 }
 

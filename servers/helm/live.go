@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/toolcrib/toolcrib/locks"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -114,7 +115,7 @@ func (l *live) fetch(ctx context.Context, c *clients) error {
 		if _, answered := errors.AsType[*apierrors.StatusError](err); !answered || ctx.Err() != nil {
 			return translate(err, "get "+l.String())
 		}
-		l.unseen = reason(err) // a type whose own server is down, say
+		l.unseen = clientgo.Message(err) // a type whose own server is down, say
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/toolcrib/toolcrib/locks"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -70,7 +71,7 @@ func obstacles(what string, steps []*trial) error {
 			if apierrors.IsForbidden(s.refused) && locks.Refused(s.refused) { // and not a quota or an admission policy
 				kind = mcpkit.Denied
 			}
-			refused = append(refused, fmt.Sprintf("%s: %s", s, reason(s.refused)))
+			refused = append(refused, fmt.Sprintf("%s: %s", s, clientgo.Message(s.refused)))
 		}
 	}
 	switch {

@@ -38,8 +38,7 @@ func TestEveryReadToolOnlyReads(t *testing.T) {
 	ns, h := namespace(t), helm3(t)
 	h.put(t, ns, "web", "web", "1.0.0")
 	h.put(t, ns, "web", "web", "1.1.0")
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	b := granted(t, "", ts.Rules(mcpkit.AccessRead)...)
 	s := session(t, b, mcpkit.AccessRead, nil)
 	list, err := s.ListTools(t.Context(), nil)
@@ -63,8 +62,7 @@ func TestEveryReadToolOnlyReads(t *testing.T) {
 }
 
 func TestReadRoleHoldsNoWriteNoWildcard(t *testing.T) {
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	for _, r := range ts.Rules(mcpkit.AccessRead) {
 		require.Subset(t, []string{"get", "list"}, r.Verbs, "%v", r)
 		for _, word := range slices.Concat(r.Groups, r.Resources, r.Verbs, r.URLs) {

@@ -31,14 +31,12 @@ func TestPlansAreSteady(t *testing.T) {
 		"helm_repo_add":  {{"name": "shop", "url": r.URL(charts.Plain)}},
 	} {
 		for _, args := range calls {
-			ts := mcpkit.NewToolset()
-			Register(ts, b)
+			ts := toolset(b)
 			mcptest.RequireSteady(t, ts, tool, args)
 		}
 	}
 	known := chartBackend(t, r, "shop", r.URL(charts.Plain))
-	ts := mcpkit.NewToolset()
-	Register(ts, known)
+	ts := toolset(known)
 	mcptest.RequireSteady(t, ts, "helm_repo_update", nil)
 }
 
@@ -51,8 +49,7 @@ func TestInstallWithAnApproval(t *testing.T) {
 	ns := namespace(t)
 	keeper, err := locks.Open(mcpkit.LocksConfig{Kubeconfig: cluster().Kubeconfig, Namespace: ns})
 	require.NoError(t, err)
-	ts := mcpkit.NewToolset()
-	Register(ts, stocked(admin(t)))
+	ts := toolset(stocked(admin(t)))
 	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "helm-mcp", Access: mcpkit.AccessWrite, Gate: mcpkit.GateApproval, Approvals: keeper}, nil)
 	args := map[string]any{"name": "lab", "namespace": ns, "chart": "lab-1.0.0.tgz", "values": map[string]any{"random": true, "clock": true}}
 	require.Contains(t, s.Call("helm_install", args).Text, "denied: a person must approve this write first. Nothing was changed.")

@@ -14,22 +14,22 @@ func TestApplyManifestIsGated(t *testing.T) {
 	ns := namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: old}, data: {a: "1", keep: me}}`)
 	requireGated(t, gatedWrite{
-		tool: applyManifest,
-		args: map[string]any{"namespace": ns, "force_conflicts": true, "manifest": `
+		Tool: applyManifest,
+		Args: map[string]any{"namespace": ns, "force_conflicts": true, "manifest": `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: old}
 data: {a: "2"}
 ---
 ` + webDeployment},
-		shown: []string{`2 objects: configmaps "old"`, `~ configmaps "old" in namespace "` + ns + `"`, `~ data.a: "1" -> "2"`,
+		Shown: []string{`2 objects: configmaps "old"`, `~ configmaps "old" in namespace "` + ns + `"`, `~ data.a: "1" -> "2"`,
 			`+ deployments.apps "web" in namespace "` + ns + `"`, "+ spec.template.spec: {containers: [{command: [sleep"},
-		state:   func() string { return at(t, "cm", ns, "old", "data") + at(t, "deploy", ns, "web", "metadata.name") },
-		before:  `{"a":"1","keep":"me"}gone`,
-		after:   `{"a":"2","keep":"me"}"web"`,
-		writes:  []string{"patch configmaps old", "patch deployments web"},
-		disturb: func() { poke(t, "cm", ns, "old", `{"data":{"new":"x"}}`) },
-		restore: func() { poke(t, "cm", ns, "old", `{"data":{"new":null}}`) },
+		State:   func() string { return at(t, "cm", ns, "old", "data") + at(t, "deploy", ns, "web", "metadata.name") },
+		Before:  `{"a":"1","keep":"me"}gone`,
+		After:   `{"a":"2","keep":"me"}"web"`,
+		Writes:  []string{"patch configmaps old", "patch deployments web"},
+		Disturb: func() { poke(t, "cm", ns, "old", `{"data":{"new":"x"}}`) },
+		Restore: func() { poke(t, "cm", ns, "old", `{"data":{"new":null}}`) },
 	})
 	fields := live(t, "deploy", ns, "web").GetManagedFields()
 	require.Equal(t, "toolcrib", fields[0].Manager)

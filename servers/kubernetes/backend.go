@@ -1,16 +1,12 @@
 package kubernetes
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
-	"github.com/toolcrib/toolcrib/locks"
-	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	client "k8s.io/client-go/kubernetes"
@@ -20,16 +16,9 @@ import (
 	metrics "k8s.io/metrics/pkg/client/clientset/versioned"
 )
 
-// dialTimeout bounds how long an unreachable API server can hold up a call.
-const dialTimeout = 5 * time.Second
-
-// Config says which cluster to serve. Given nothing it is the one of
-// KUBECONFIG or ~/.kube/config, or the one the process runs in.
+// Config says which cluster to serve, and what may be brought into it.
 type Config struct {
-	Kubeconfig string          // path; wins over everything
-	Context    string          // of the kubeconfig; its current context if empty
-	UserAgent  string          // what the API server's audit log calls us
-	Identity   mcpkit.Identity // as whom the cluster is asked; mcpkit.IdentityServer if empty
+	clientgo.Cluster
 
 	// AllowedURLHosts are the hosts, with their port as it stands in the
 	// URL, that manifests may be fetched from. Without one
@@ -50,9 +39,8 @@ type Backend struct {
 
 // clients are the ways in, all over one connection pool.
 type clients struct {
-	config    *rest.Config
-	namespace string // used when a call names none
-	http      *http.Client
+	*clientgo.Connection
+	namespace string         // used when a call names none
 	rest      rest.Interface // any path, for server-side tables
 	dynamic   dynamic.Interface
 	typed     client.Interface
@@ -70,26 +58,11 @@ func New(cfg Config) *Backend {
 }
 
 func (b *Backend) connect() (*clients, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = b.cfg.Kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
-		&clientcmd.ConfigOverrides{CurrentContext: b.cfg.Context})
-	config, err := loader.ClientConfig()
+	to, err := b.cfg.Connect()
 	if err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "no cluster is configured: %w; start the server with --kubeconfig, or with KUBECONFIG set", err)
+		return nil, err
 	}
-	config.UserAgent = b.cfg.UserAgent
-	config.QPS = -1 // the API server's own priority and fairness limits us
-	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	config.WarningHandlerWithContext = warningHandler{}
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return mcpkit.NameCaller(next, config.UserAgent) })
-	if b.cfg.Identity == mcpkit.IdentityCaller {
-		if config.Impersonate.UserName != "" {
-			return nil, mcpkit.Errorf(mcpkit.Unavailable, "the kubeconfig acts as %s, and --identity=caller as each caller: a person must give this server credentials of its own", config.Impersonate.UserName)
-		}
-		config.Wrap(locks.ActAsCaller)
-	}
-	return newClients(config, contextNamespace(loader))
+	return newClients(to)
 }
 
 // contextNamespace is the namespace of the kubeconfig's context. The namespace
@@ -106,12 +79,10 @@ func contextNamespace(loader clientcmd.ClientConfig) string {
 	return ns
 }
 
-func newClients(config *rest.Config, namespace string) (*clients, error) {
-	hc, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, mcpkit.Errorf(mcpkit.Unavailable, "the cluster's configuration does not work: %w", err)
-	}
-	c := &clients{config: config, namespace: namespace, http: hc}
+func newClients(to *clientgo.Connection) (c *clients, err error) {
+	config, hc := to.Config, to.HTTP
+	config.WarningHandlerWithContext = warningHandler{}
+	c = &clients{Connection: to, namespace: contextNamespace(to.Kubeconfig)}
 	if c.dynamic, err = dynamic.NewForConfigAndClient(config, hc); err != nil {
 		return nil, fmt.Errorf("dynamic client: %w", err)
 	}
@@ -128,22 +99,3 @@ func newClients(config *rest.Config, namespace string) (*clients, error) {
 	c.discovery = discovery.ToDiscoveryInterfaceWithContext(c.typed.Discovery())
 	return c, nil
 }
-
-// boundConfig is the way to the cluster for a client that takes no context of
-// its own, such as kubectl's describers: its requests end with ctx, and go
-// through the pool that all others use.
-func (c *clients) boundConfig(ctx context.Context) *rest.Config {
-	return &rest.Config{
-		Host:           c.config.Host,
-		APIPath:        c.config.APIPath,
-		QPS:            c.config.QPS,
-		WarningHandler: c.config.WarningHandler,
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			return c.http.Transport.RoundTrip(r.WithContext(ctx))
-		}),
-	}
-}
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

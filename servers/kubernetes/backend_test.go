@@ -22,7 +22,7 @@ func unanswered(t testing.TB) *Backend {
 	config.CurrentContext = "test"
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*config, path))
-	return New(Config{Kubeconfig: path, UserAgent: "kubernetes-mcp/test"})
+	return over(path, "kubernetes-mcp/test")
 }
 
 func TestCallsThatWaitForTypesEndWithTheirOwnContext(t *testing.T) {
@@ -43,7 +43,7 @@ func TestCallsThatWaitForTypesEndWithTheirOwnContext(t *testing.T) {
 }
 
 func TestResolveRefusesWhatIsNoTypeName(t *testing.T) {
-	b := New(Config{Kubeconfig: os.DevNull})
+	b := over(os.DevNull, "kubernetes-mcp/test")
 	for _, name := range []string{"", " ", "pods/web", "pods,services", "pods?x", "../secrets", "pods web"} {
 		_, err := b.resolve(t.Context(), name)
 		var known *mcpkit.Error

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -172,8 +173,8 @@ func translateWrite(err error, ch change) error {
 	if owned := fieldConflicts(err); len(owned) > 0 {
 		return mcpkit.Wrap(mcpkit.Conflict, err, "cannot %s: these fields belong to other managers:\n- %s\nLeave them out of the manifest, or take them over with force_conflicts if the person wants that", doing, strings.Join(owned, "\n- "))
 	}
-	if untyped := "failed to create typed patch object"; apierrors.IsInternalError(err) && strings.Contains(reason(err), untyped) {
-		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, reason(err)) // the API server calls this its own fault
+	if untyped := "failed to create typed patch object"; apierrors.IsInternalError(err) && strings.Contains(clientgo.Reason(err), untyped) {
+		return mcpkit.Wrap(mcpkit.Invalid, err, "cannot %s: %s", doing, clientgo.Reason(err)) // the API server calls this its own fault
 	}
 	if apierrors.IsAlreadyExists(err) {
 		return mcpkit.Wrap(mcpkit.Conflict, err, "%s exists already; change it with k8s_apply_manifest or k8s_patch_resource", ch)

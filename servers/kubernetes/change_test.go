@@ -13,12 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
-	"github.com/toolcrib/toolcrib/testbed"
 	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 )
 
 // person decides about writes in tests.
@@ -31,89 +29,20 @@ func writing(t testing.TB, b *Backend, p *person) *mcptest.Session {
 }
 
 // gatedWrite is one call of a write tool and how to see what came of it.
-type gatedWrite struct {
-	tool    mcpkit.Tool
-	args    map[string]any
-	shown   []string // parts of the plan the person sees
-	state   func() string
-	before  string
-	after   string
-	disturb func()        // makes the plan stale; undone by restore
-	restore func()        // brings back what state was
-	writes  []string      // what the API server's audit log shows once accepted; one write of any kind if nil
-	again   string        // what a repeated call answers; a no-op if empty
-	rules   []mcpkit.Rule // besides the tool's own, such as for what an operator adds
-}
+type gatedWrite = mcptest.GatedWrite
 
-// requireSteady requires that a write's plan is the same a moment later.
-func requireSteady(t *testing.T, b *Backend, tool mcpkit.Tool, args map[string]any) {
-	t.Helper()
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
-	mcptest.RequireSteady(t, ts, tool.Name, args)
-}
-
-// requireGated holds a write tool to what every one promises: nothing happens
-// without a person, or when things changed while the person thought; with
-// their consent exactly the planned thing happens; and all of it with the
-// rules the tool states. It leaves the write done.
+// requireGated holds a write tool to what every one promises, with no more than
+// the rules that the tool states.
 func requireGated(t *testing.T, w gatedWrite) {
 	t.Helper()
-	b := granted(t, append(w.rules, w.tool.Rules...)...)
-	log := watched(t, b)
-	require.Equal(t, w.before, w.state(), "before anything")
-	requireSteady(t, b, w.tool, w.args)
-
-	mute := serve(t, b, mcpkit.AccessWrite, nil).Call(w.tool.Name, w.args)
-	require.True(t, mute.IsError, mute.Text)
-	require.Contains(t, mute.Text, "denied: a person must approve")
-	require.Equal(t, w.before, w.state(), "a client that cannot ask")
-
-	no := &person{Says: "decline"}
-	refused := writing(t, b, no).Call(w.tool.Name, w.args)
-	require.True(t, refused.IsError, refused.Text)
-	require.Contains(t, refused.Text, "denied: the person declined")
-	require.Len(t, no.Asked, 1)
-	for _, part := range w.shown {
-		require.Contains(t, no.Asked[0], part)
-		require.Contains(t, mute.Text, part)
-	}
-	require.Equal(t, w.before, w.state(), "declined")
-
-	late := &person{Says: "accept", First: w.disturb}
-	stale := writing(t, b, late).Call(w.tool.Name, w.args)
-	require.True(t, stale.IsError, stale.Text)
-	require.Contains(t, stale.Text, "conflict: ")
-	w.restore()
-	require.Equal(t, w.before, w.state(), "stale")
-	log.require(t, []string{})
-
-	yes := &person{Says: "accept"}
-	done := writing(t, b, yes).Call(w.tool.Name, w.args)
-	require.False(t, done.IsError, done.Text)
-	require.Equal(t, w.after, w.state(), "accepted")
-	log.require(t, w.writes)
-
-	idle := &person{Says: "accept"}
-	again := writing(t, b, idle).Call(w.tool.Name, w.args)
-	if w.again == "" {
-		require.Empty(t, idle.Asked)
-		require.False(t, again.IsError, again.Text)
-		require.Contains(t, again.Text, "nothing was written")
-		log.require(t, []string{})
-	} else {
-		require.Contains(t, again.Text, w.again)
-	}
-	require.Equal(t, w.after, w.state(), "again")
+	b := granted(t, append(w.Rules, w.Tool.Rules...)...)
+	w.Log = watched(t, b)
+	mcptest.RequireGated(t, toolset(b), w)
 }
 
-// witness is the API server's audit log, as far as it is about one user.
-type witness struct {
-	user string
-	mark testbed.AuditMark
-}
-
-func watched(t *testing.T, b *Backend) *witness {
+// watched returns what tells which writes b's user has made since it was last
+// asked, as the API server's audit log has them, dry runs and refused ones apart.
+func watched(t *testing.T, b *Backend) func() []string {
 	t.Helper()
 	if cluster().External() {
 		return nil // somebody else's cluster, whose audit log is not ours to read
@@ -124,37 +53,25 @@ func watched(t *testing.T, b *Backend) *witness {
 	require.NoError(t, err)
 	mark, err := cluster().AuditMark()
 	require.NoError(t, err)
-	return &witness{me.Status.UserInfo.Username, mark}
-}
-
-// require checks which writes the user has made since it was last asked, dry
-// runs and refused ones apart: exactly these, or any single one if want is nil.
-func (w *witness) require(t *testing.T, want []string) {
-	t.Helper()
-	if w == nil {
-		return
-	}
-	events, err := cluster().Audit(w.mark)
-	require.NoError(t, err)
-	w.mark, err = cluster().AuditMark()
-	require.NoError(t, err)
-	got := []string{}
-	for _, e := range events {
-		reads := slices.Contains([]string{"get", "list", "watch"}, e.Verb) || strings.HasPrefix(e.Resource, "selfsubject")
-		if e.User != w.user || e.Stage != "ResponseComplete" || reads || e.Code >= 400 || strings.Contains(e.RequestURI, "dryRun=All") {
-			continue
+	return func() []string {
+		t.Helper()
+		events, err := cluster().Audit(mark)
+		require.NoError(t, err)
+		mark, err = cluster().AuditMark()
+		require.NoError(t, err)
+		got := []string{}
+		for _, e := range events {
+			if e.User != me.Status.UserInfo.Username || e.Stage != "ResponseComplete" || e.Code >= 400 || !writes(e) {
+				continue
+			}
+			resource := e.Resource
+			if e.Subresource != "" {
+				resource += "/" + e.Subresource
+			}
+			got = append(got, e.Verb+" "+resource+" "+e.Name)
 		}
-		resource := e.Resource
-		if e.Subresource != "" {
-			resource += "/" + e.Subresource
-		}
-		got = append(got, e.Verb+" "+resource+" "+e.Name)
+		return got
 	}
-	if want == nil {
-		require.Len(t, got, 1)
-		return
-	}
-	require.Equal(t, want, got)
 }
 
 // requireDenied checks that a write the server's role does not allow fails
@@ -336,9 +253,9 @@ func TestChangeWithoutAnAnswerIsNotCalledUndone(t *testing.T) {
 	ns, b := namespace(t), admin(t)
 	c, err := b.open()
 	require.NoError(t, err)
-	config := rest.CopyConfig(c.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return broken{next} })
-	c, err = newClients(config, "default")
+	to := *c.Connection
+	to.HTTP = &http.Client{Transport: broken{to.HTTP.Transport}}
+	c, err = newClients(&to)
 	require.NoError(t, err)
 	b.open = func() (*clients, error) { return c, nil }
 	_, err = b.carryOut(t.Context(), patched(t, b, ns))
@@ -348,8 +265,7 @@ func TestChangeWithoutAnAnswerIsNotCalledUndone(t *testing.T) {
 
 func TestWriteRoleHoldsNothingThatOpensOthers(t *testing.T) {
 	t.Parallel()
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{AllowedURLHosts: []string{"example.com"}}))
+	ts := toolset(New(Config{AllowedURLHosts: []string{"example.com"}}))
 	for _, r := range ts.Rules(mcpkit.AccessWrite) {
 		for _, list := range [][]string{r.Groups, r.Resources, r.Verbs} {
 			require.NotContains(t, list, "*")

@@ -15,7 +15,6 @@ func TestContract(t *testing.T) {
 // Kubectl auth can-i, the list of tools and the server agree on every tool.
 func TestTheClusterSaysWhoMayCall(t *testing.T) {
 	t.Parallel()
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	lockstest.Agree(t, cluster(), ts)
 }

@@ -23,13 +23,13 @@ func TestCordonAndUncordonAreGated(t *testing.T) {
 			node := simulatedNode(t)
 			poke(t, "node", "", node, `{"spec":{"unschedulable":`+c.before+`}}`)
 			requireGated(t, gatedWrite{
-				tool: c.tool, args: map[string]any{"name": node},
-				shown:   []string{`nodes "` + node + `"`, c.shown},
-				state:   func() string { return at(t, "node", "", node, "spec.unschedulable") },
-				before:  c.before,
-				after:   c.after,
-				disturb: func() { poke(t, "node", "", node, `{"metadata":{"labels":{"a":"b"}}}`) },
-				restore: func() {},
+				Tool: c.tool, Args: map[string]any{"name": node},
+				Shown:   []string{`nodes "` + node + `"`, c.shown},
+				State:   func() string { return at(t, "node", "", node, "spec.unschedulable") },
+				Before:  c.before,
+				After:   c.after,
+				Disturb: func() { poke(t, "node", "", node, `{"metadata":{"labels":{"a":"b"}}}`) },
+				Restore: func() {},
 			})
 			requireDenied(t, c.tool, map[string]any{"name": node})
 			a := writing(t, admin(t), &person{}).Call(c.tool.Name, map[string]any{"name": node + "x"})

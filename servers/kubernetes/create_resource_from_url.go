@@ -42,8 +42,11 @@ func (b *Backend) planCreateFromURL(ctx context.Context, in CreateResourceFromUR
 	return plan, err
 }
 
-// fetchTimeout bounds the fetching of one manifest.
-const fetchTimeout = 10 * time.Second
+// Bounds of fetching one manifest.
+const (
+	dialTimeout  = 5 * time.Second
+	fetchTimeout = 10 * time.Second
+)
 
 // fetch reads a manifest from an allowed host.
 func (b *Backend) fetch(ctx context.Context, address string) (string, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -71,7 +72,7 @@ func TestCreateResourceFromURLIsGated(t *testing.T) {
 	b := l.backend(granted(t, createResourceFromURL.Rules...), l.host())
 	args := map[string]any{"namespace": ns, "url": l.URL + "/moved"}
 	cms := testClients(t).typed.CoreV1().ConfigMaps(ns)
-	requireSteady(t, b, createResourceFromURL, args)
+	mcptest.RequireSteady(t, toolset(b), createResourceFromURL.Name, args)
 
 	a := serve(t, b, mcpkit.AccessWrite, nil).Call("k8s_create_resource_from_url", args)
 	require.Contains(t, a.Text, "denied: a person must approve")

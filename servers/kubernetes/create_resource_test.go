@@ -13,16 +13,16 @@ func TestCreateResourceIsGated(t *testing.T) {
 	ns := namespace(t)
 	cms := testClients(t).typed.CoreV1().ConfigMaps(ns)
 	requireGated(t, gatedWrite{
-		tool:    createResource,
-		args:    map[string]any{"namespace": ns, "yaml_content": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata:\n  app.conf: |\n    one " + strings.Repeat("x", 120) + "\n    two\n"},
-		shown:   []string{`+ configmaps "cm" in namespace "` + ns + `"`, "+ data[app.conf]: (2 lines)\n        + one xxx", "xxx\n        + two"},
-		state:   func() string { return at(t, "cm", ns, "cm", "data") },
-		before:  "gone",
-		after:   `{"app.conf":"one ` + strings.Repeat("x", 120) + `\ntwo\n"}`,
-		writes:  []string{"create configmaps cm"},
-		disturb: func() { apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}`) },
-		restore: func() { require.NoError(t, cms.Delete(t.Context(), "cm", metav1.DeleteOptions{})) },
-		again:   `conflict: configmaps "cm" in namespace "` + ns + `" exists already; change it with k8s_apply_manifest or k8s_patch_resource`,
+		Tool:    createResource,
+		Args:    map[string]any{"namespace": ns, "yaml_content": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata:\n  app.conf: |\n    one " + strings.Repeat("x", 120) + "\n    two\n"},
+		Shown:   []string{`+ configmaps "cm" in namespace "` + ns + `"`, "+ data[app.conf]: (2 lines)\n        + one xxx", "xxx\n        + two"},
+		State:   func() string { return at(t, "cm", ns, "cm", "data") },
+		Before:  "gone",
+		After:   `{"app.conf":"one ` + strings.Repeat("x", 120) + `\ntwo\n"}`,
+		Writes:  []string{"create configmaps cm"},
+		Disturb: func() { apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}`) },
+		Restore: func() { require.NoError(t, cms.Delete(t.Context(), "cm", metav1.DeleteOptions{})) },
+		Again:   `conflict: configmaps "cm" in namespace "` + ns + `" exists already; change it with k8s_apply_manifest or k8s_patch_resource`,
 	})
 }
 

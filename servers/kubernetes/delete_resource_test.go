@@ -16,16 +16,16 @@ func TestDeleteResourceIsGated(t *testing.T) {
 	ns := namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}`)
 	requireGated(t, gatedWrite{
-		tool:    deleteResource,
-		args:    map[string]any{"resource_type": "cm", "resource_name": "cm", "namespace": ns},
-		shown:   []string{`- configmaps "cm" in namespace "` + ns + `"`},
-		state:   func() string { return at(t, "cm", ns, "cm", "metadata.name") },
-		before:  `"cm"`,
-		after:   "gone",
-		writes:  []string{"delete configmaps cm"},
-		disturb: func() { poke(t, "cm", ns, "cm", `{"data":{"late":"news"}}`) },
-		restore: func() {},
-		again:   `not_found: no configmaps "cm"`,
+		Tool:    deleteResource,
+		Args:    map[string]any{"resource_type": "cm", "resource_name": "cm", "namespace": ns},
+		Shown:   []string{`- configmaps "cm" in namespace "` + ns + `"`},
+		State:   func() string { return at(t, "cm", ns, "cm", "metadata.name") },
+		Before:  `"cm"`,
+		After:   "gone",
+		Writes:  []string{"delete configmaps cm"},
+		Disturb: func() { poke(t, "cm", ns, "cm", `{"data":{"late":"news"}}`) },
+		Restore: func() {},
+		Again:   `not_found: no configmaps "cm"`,
 	})
 }
 

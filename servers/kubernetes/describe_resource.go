@@ -39,7 +39,7 @@ func (b *Backend) describeResource(ctx context.Context, in DescribeResourceIn) (
 	if err != nil {
 		return DescribeResourceOut{}, err
 	}
-	config := c.boundConfig(ctx)
+	config := c.Bound(ctx)
 	refusals := &refusals{next: config.Transport}
 	config.Transport = refusals
 	describer, ok := describerFor(t, config)

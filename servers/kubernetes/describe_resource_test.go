@@ -109,13 +109,13 @@ func TestDescribeResourceEndsWithItsCaller(t *testing.T) {
 	apply(t, ns, describedPod)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	b := New(Config{UserAgent: "kubernetes-mcp/test", Kubeconfig: proxied(t, func(r *http.Request) {
+	b := over(proxied(t, func(r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/events") {
 			cancel()
 			<-r.Context().Done()
 			close(ended)
 		}
-	})})
+	}), "kubernetes-mcp/test")
 	_, err := b.describeResource(ctx, DescribeResourceIn{Ref{"pods", "web-0", ns}})
 	<-ended
 	require.ErrorIs(t, err, context.Canceled)

@@ -314,8 +314,7 @@ func TestDiagnoseFitsASmallBudget(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	apply(t, ns, deployed("chatty", 1, `command: [sh, -c, 'for w in ant bee cat dog elk fox gnu hen; do echo "$w did not answer within the time it was given to do so"; done; exit 1']`))
-	ts := mcpkit.NewToolset()
-	Register(ts, admin(t))
+	ts := toolset(admin(t))
 	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", MaxResultBytes: 2000}, nil)
 	var out DiagnoseOut
 	within(t, "an answer that had to be cut", func() bool {

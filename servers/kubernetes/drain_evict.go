@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -148,11 +149,11 @@ func (d *draining) settle(l *leaver, err error, rehearsal bool) error {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		l.waits = "its namespace is being deleted"
 	case apierrors.IsConflict(err): // it moved meanwhile, or another has its name; the next look tells
-		l.waits = reason(err)
+		l.waits = clientgo.Reason(err)
 	case rehearsal && serverError(err):
-		d.blocks = append(d.blocks, l.String()+": "+reason(err))
+		d.blocks = append(d.blocks, l.String()+": "+clientgo.Reason(err))
 	case serverError(err):
-		l.waits = reason(err)
+		l.waits = clientgo.Reason(err)
 	default:
 		return translate(err, "evict "+named("pod", l.namespace, l.name))
 	}
@@ -176,7 +177,7 @@ func budget(err error) string {
 			}
 		}
 	}
-	return reason(err)
+	return clientgo.Reason(err)
 }
 
 // look finds out which pods are still on the node.

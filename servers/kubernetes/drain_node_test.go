@@ -64,14 +64,14 @@ func TestDrainNodeIsGated(t *testing.T) {
 	ns, node := namespace(t), simulatedNode(t)
 	podsOn(t, ns, node, "web")
 	requireGated(t, gatedWrite{
-		tool: drainNode, args: map[string]any{"name": node},
-		shown:   []string{fmt.Sprintf("nodes %q\n\n+ spec.unschedulable: true\nevict 1 pod\n- %s/web (ConfigMap owner)\n\nNote: until it is cordoned", node, ns)},
-		state:   func() string { return onIt(t, ns, node) },
-		before:  "null web",
-		after:   "true",
-		writes:  []string{"patch nodes " + node, "create pods/eviction web"},
-		disturb: func() { podsOn(t, ns, node, "late") },
-		restore: func() {
+		Tool: drainNode, Args: map[string]any{"name": node},
+		Shown:   []string{fmt.Sprintf("nodes %q\n\n+ spec.unschedulable: true\nevict 1 pod\n- %s/web (ConfigMap owner)\n\nNote: until it is cordoned", node, ns)},
+		State:   func() string { return onIt(t, ns, node) },
+		Before:  "null web",
+		After:   "true",
+		Writes:  []string{"patch nodes " + node, "create pods/eviction web"},
+		Disturb: func() { podsOn(t, ns, node, "late") },
+		Restore: func() {
 			require.NoError(t, testClients(t).typed.CoreV1().Pods(ns).Delete(t.Context(), "late", metav1.DeleteOptions{}))
 		},
 	})
@@ -179,8 +179,7 @@ func TestDrainNodeTellsHowFarItIs(t *testing.T) {
 	ns, node := namespace(t), simulatedNode(t)
 	podsOn(t, ns, node, "web", "guarded")
 	end := guard(t, ns, "guarded")
-	ts := mcpkit.NewToolset()
-	Register(ts, admin(t))
+	ts := toolset(admin(t))
 	here, there := mcp.NewInMemoryTransports()
 	_, err := mcpkit.NewServer(ts, mcpkit.Options{Name: "kubernetes-mcp", Access: mcpkit.AccessWrite, Gate: mcpkit.GateOff}).MCP().Connect(t.Context(), there, nil)
 	require.NoError(t, err)

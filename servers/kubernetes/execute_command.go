@@ -268,11 +268,11 @@ func (b *Backend) stream(ctx context.Context, to execTarget, command []string, s
 	}
 	url := c.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(to.namespace).Name(to.pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: to.container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
-	socket, err := remotecommand.NewWebSocketExecutor(c.config, "GET", url.String())
+	socket, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", url.String())
 	if err != nil {
 		return fmt.Errorf("exec over WebSocket: %w", err)
 	}
-	spdy, err := remotecommand.NewSPDYExecutor(c.config, "POST", url)
+	spdy, err := remotecommand.NewSPDYExecutor(c.Config, "POST", url)
 	if err != nil {
 		return fmt.Errorf("exec over SPDY: %w", err)
 	}

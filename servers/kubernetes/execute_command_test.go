@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -215,7 +216,7 @@ func TestExecuteCommandIntoAnotherPodOfTheSameNameIsStale(t *testing.T) {
 func TestExecuteCommandWorksWithItsRulesAndNoFewer(t *testing.T) {
 	t.Parallel()
 	ns := box(t)
-	requireSteady(t, granted(t, executeCommand.Rules...), executeCommand, inBox(ns, "echo", "hello"))
+	mcptest.RequireSteady(t, toolset(granted(t, executeCommand.Rules...)), executeCommand.Name, inBox(ns, "echo", "hello"))
 	var out ExecuteCommandOut
 	writing(t, granted(t, executeCommand.Rules...), &person{Says: "accept"}).
 		Call("k8s_execute_command", inBox(ns, "echo", "hello")).Into(t, &out)

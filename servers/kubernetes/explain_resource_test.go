@@ -168,7 +168,7 @@ func TestExplainResourceNeedsAnIdentity(t *testing.T) {
 	t.Parallel()
 	own := serve(t, granted(t, explainResource.Rules...), mcpkit.AccessRead, nil)
 	require.Equal(t, "integer", explain(t, own, map[string]any{"resource_type": "deploy", "path": "spec.replicas"}).Type)
-	nobody := serve(t, New(Config{Kubeconfig: tokenKubeconfig(t, "not-a-token")}), mcpkit.AccessRead, nil)
+	nobody := serve(t, over(tokenKubeconfig(t, "not-a-token"), "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	requireRefused(t, nobody, "k8s_explain_resource", map[string]any{"resource_type": "deploy"}, "denied: the cluster rejects this server's credentials")
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	authv1 "k8s.io/api/authentication/v1"
@@ -25,18 +26,28 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
+// over is a backend with a kubeconfig.
+func over(kubeconfig, userAgent string) *Backend {
+	return New(Config{Cluster: clientgo.Cluster{Kubeconfig: kubeconfig, UserAgent: userAgent}})
+}
+
 // admin is a backend that may do everything.
 func admin(t testing.TB) *Backend {
 	t.Helper()
-	return New(Config{Kubeconfig: kubeconfig(), UserAgent: "kubernetes-mcp/test"})
+	return over(kubeconfig(), "kubernetes-mcp/test")
+}
+
+// toolset are the tools of a server over b.
+func toolset(b *Backend) *mcpkit.Toolset {
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	return ts
 }
 
 // serve returns a client session with a server over b.
 func serve(t testing.TB, b *Backend, access mcpkit.Access, decide mcptest.Decide) *mcptest.Session {
 	t.Helper()
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
-	return mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access, CallTimeout: patience}, decide)
+	return mcptest.Connect(t, toolset(b), mcpkit.Options{Name: "kubernetes-mcp", Access: access, CallTimeout: patience}, decide)
 }
 
 // patience is how long a call may take on a machine that is very busy.
@@ -51,7 +62,7 @@ func reading(t testing.TB) *mcptest.Session {
 // looker is what tests look and prepare with, so that not each of their waits
 // connects, and asks for all types, anew.
 var looker = sync.OnceValue(func() *Backend {
-	return New(Config{Kubeconfig: kubeconfig(), UserAgent: "kubernetes-mcp/fixture"})
+	return over(kubeconfig(), "kubernetes-mcp/fixture")
 })
 
 func testClients(t testing.TB) *clients {
@@ -137,7 +148,7 @@ func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
 	bind(t, ns, ns, rules)
 	token, err := c.typed.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	return New(Config{Kubeconfig: tokenKubeconfig(t, token.Status.Token), UserAgent: "kubernetes-mcp/" + ns})
+	return over(tokenKubeconfig(t, token.Status.Token), "kubernetes-mcp/"+ns)
 }
 
 // bind gives the ServiceAccount "server" of a namespace a ClusterRole, which it

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/toolcrib/toolcrib/locks/clientgo"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -63,7 +64,7 @@ func (g *gathering) missedOut(what string, err error) {
 	if err = translate(err, "read "+what); errors.As(err, &known) {
 		why = string(known.Kind)
 		if known.Err != nil {
-			why += " (" + abridge(reason(known.Err), 160) + ")"
+			why += " (" + abridge(clientgo.Reason(known.Err), 160) + ")"
 		}
 	}
 	if line := what + ": " + why; !slices.Contains(g.missed, line) {

@@ -163,7 +163,7 @@ func TestGenerateResourceNeedsAnIdentityAndWritesNothing(t *testing.T) {
 	args := map[string]any{"resource_type": "cm"}
 	own := serve(t, granted(t, generateResource.Rules...), mcpkit.AccessRead, nil)
 	require.False(t, own.Call("k8s_generate_resource", args).IsError)
-	nobody := serve(t, New(Config{Kubeconfig: tokenKubeconfig(t, "not-a-token")}), mcpkit.AccessRead, nil)
+	nobody := serve(t, over(tokenKubeconfig(t, "not-a-token"), "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	requireRefused(t, nobody, "k8s_generate_resource", args, "denied: the cluster rejects this server's credentials")
 }
 

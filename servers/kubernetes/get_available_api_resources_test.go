@@ -82,8 +82,7 @@ func TestGetAvailableAPIResourcesNamesGroupsThatDoNotAnswer(t *testing.T) {
 
 func TestGetAvailableAPIResourcesContinuesWhereItWasCut(t *testing.T) {
 	t.Parallel()
-	ts := mcpkit.NewToolset()
-	Register(ts, admin(t))
+	ts := toolset(admin(t))
 	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", MaxResultBytes: 4 << 10}, nil)
 	var names []string
 	args := map[string]any{"group": "k8s.io"}

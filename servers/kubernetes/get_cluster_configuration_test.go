@@ -141,9 +141,9 @@ func TestGetClusterConfigurationSaysWhatItWasDenied(t *testing.T) {
 func TestGetClusterConfigurationRefusals(t *testing.T) {
 	t.Parallel()
 	requireRefused(t, reading(t), "k8s_get_cluster_configuration", map[string]any{"verbose": true}, `invalid: unknown argument "verbose"; this tool takes no arguments`)
-	nobody := serve(t, New(Config{Kubeconfig: tokenKubeconfig(t, "not-a-token")}), mcpkit.AccessRead, nil)
+	nobody := serve(t, over(tokenKubeconfig(t, "not-a-token"), "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	requireRefused(t, nobody, "k8s_get_cluster_configuration", nil, "denied: the cluster rejects this server's credentials")
-	nowhere := serve(t, New(Config{Kubeconfig: "/no/such/file"}), mcpkit.AccessRead, nil)
+	nowhere := serve(t, over("/no/such/file", "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	requireRefused(t, nowhere, "k8s_get_cluster_configuration", nil, "unavailable: no cluster is configured")
 }
 
@@ -155,8 +155,7 @@ func TestGetClusterConfigurationIsCutToTheBudget(t *testing.T) {
 		removed(t, schema.GroupVersionResource{Group: "scheduling.k8s.io", Version: "v1", Resource: "priorityclasses"}, name)
 		apply(t, "", `{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: `+name+`}, value: 7}`)
 	}
-	ts := mcpkit.NewToolset()
-	Register(ts, admin(t))
+	ts := toolset(admin(t))
 	s := mcptest.Connect(t, ts, mcpkit.Options{Name: "kubernetes-mcp", MaxResultBytes: 5 << 10}, nil)
 	a := s.Call("k8s_get_cluster_configuration", nil)
 	var out GetClusterConfigurationOut

@@ -130,7 +130,7 @@ func TestGetResourcesEndsWithItsCaller(t *testing.T) {
 	defer cancel()
 	_, err := b.getResources(ctx, GetResourcesIn{ResourceType: "pods"})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	_, err = New(Config{Kubeconfig: "/no/such/file"}).getResources(t.Context(), GetResourcesIn{ResourceType: "pods"})
+	_, err = over("/no/such/file", "kubernetes-mcp/test").getResources(t.Context(), GetResourcesIn{ResourceType: "pods"})
 	var known *mcpkit.Error
 	require.ErrorAs(t, err, &known)
 	require.Equal(t, mcpkit.Unavailable, known.Kind)

@@ -25,7 +25,7 @@ func acting(t testing.TB, callers mcpkit.Callers) (*Backend, *deputy.Deputy) {
 	var roles bytes.Buffer
 	require.NoError(t, callers.WriteRoles(&roles, home+"-callers"))
 	d := deputy.New(t, cluster(), home, home+"-callers", roles.Bytes())
-	b := New(Config{Kubeconfig: d.Kubeconfig, UserAgent: "kubernetes-mcp/acting"})
+	b := over(d.Kubeconfig, "kubernetes-mcp/acting")
 	b.cfg.Identity = mcpkit.IdentityCaller
 	return b, d
 }
@@ -33,8 +33,7 @@ func acting(t testing.TB, callers mcpkit.Callers) (*Backend, *deputy.Deputy) {
 // serveAs returns a session of caller with a server over b.
 func serveAs(t testing.TB, b *Backend, access mcpkit.Access, caller mcpkit.Caller) *mcptest.Session {
 	t.Helper()
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
+	ts := toolset(b)
 	smuggled := http.Header{"Impersonate-User": {"system:admin"}, "Impersonate-Group": {"system:masters"}, "Impersonate-Extra-Toolcrib.dev%2fagent": {"somebody"}}
 	return mcptest.ConnectAs(t, ts, mcpkit.Options{Name: "kubernetes-mcp", Access: access, Gate: mcpkit.GateOff, CallTimeout: patience}, caller, smuggled)
 }
@@ -66,7 +65,7 @@ func TestEveryReadToolAnswersAsItsCallersOwnKubeconfigWould(t *testing.T) {
 	} {
 		path, err := cluster().UserKubeconfig(t.Context(), c.Name, c.Groups...)
 		require.NoError(t, err)
-		own := serve(t, New(Config{Kubeconfig: path, UserAgent: "own"}), mcpkit.AccessRead, nil)
+		own := serve(t, over(path, "own"), mcpkit.AccessRead, nil)
 		acted := serveAs(t, b, mcpkit.AccessRead, c.Caller)
 		for tool, args := range shopReads {
 			t.Run(c.Name+"/"+tool, func(t *testing.T) {
@@ -273,7 +272,8 @@ rules:
 - {apiGroups: [""], resources: [configmaps], verbs: ["impersonate-on:user-info:get", "impersonate-on:user-info:list"]}
 - {nonResourceURLs: [/api, /apis], verbs: ["impersonate-on:user-info:get"]}
 `, home, chief))
-	b := New(Config{Kubeconfig: d.Kubeconfig, UserAgent: "kubernetes-mcp/acting", Identity: mcpkit.IdentityCaller})
+	b := over(d.Kubeconfig, "kubernetes-mcp/acting")
+	b.cfg.Identity = mcpkit.IdentityCaller
 	settings := map[string]any{"resource_type": "cm", "resource_name": "settings", "namespace": ns}
 	a := serveAs(t, b, mcpkit.AccessRead, mcpkit.Caller{Name: chief}).Call("k8s_get_resource_yaml", settings)
 	require.Contains(t, a.Text, "a: b")

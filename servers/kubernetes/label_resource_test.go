@@ -47,13 +47,13 @@ func TestLabelsAndAnnotationsAreGated(t *testing.T) {
 			ns := configMap(t)
 			args := onConfigMap(ns, c.argument, c.value)
 			requireGated(t, gatedWrite{
-				tool: c.tool, args: args,
-				shown:   []string{`configmaps "cm" in namespace "` + ns + `"`, c.shown},
-				state:   func() string { return at(t, "cm", ns, "cm", "metadata."+c.field) },
-				before:  c.before,
-				after:   c.after,
-				disturb: func() { poke(t, "cm", ns, "cm", `{"data":{"a":"b"}}`) },
-				restore: func() {},
+				Tool: c.tool, Args: args,
+				Shown:   []string{`configmaps "cm" in namespace "` + ns + `"`, c.shown},
+				State:   func() string { return at(t, "cm", ns, "cm", "metadata."+c.field) },
+				Before:  c.before,
+				After:   c.after,
+				Disturb: func() { poke(t, "cm", ns, "cm", `{"data":{"a":"b"}}`) },
+				Restore: func() {},
 			})
 			requireDenied(t, c.tool, args)
 			args["resource_name"] = "cn"

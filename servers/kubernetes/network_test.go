@@ -66,9 +66,9 @@ func slowAPI(t testing.TB) *holding {
 func proxied(t testing.TB, see func(*http.Request)) string {
 	t.Helper()
 	c := testClients(t)
-	transport, err := rest.TransportFor(c.config)
+	transport, err := rest.TransportFor(c.Config)
 	require.NoError(t, err)
-	target, err := url.Parse(c.config.Host)
+	target, err := url.Parse(c.Config.Host)
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // it would be printed that a client has left

@@ -11,17 +11,17 @@ func TestPatchResourceIsGated(t *testing.T) {
 	ns := namespace(t)
 	apply(t, ns, webDeployment)
 	requireGated(t, gatedWrite{
-		tool:  patchResource,
-		args:  map[string]any{"resource_type": "deploy", "resource_name": "web", "namespace": ns, "patch": `{spec: {replicas: 2, minReadySeconds: 7}}`},
-		shown: []string{`deployments.apps "web" in namespace "` + ns + `"`, "+ spec.minReadySeconds: 7", "~ spec.replicas: 0 -> 2"},
-		state: func() string {
+		Tool:  patchResource,
+		Args:  map[string]any{"resource_type": "deploy", "resource_name": "web", "namespace": ns, "patch": `{spec: {replicas: 2, minReadySeconds: 7}}`},
+		Shown: []string{`deployments.apps "web" in namespace "` + ns + `"`, "+ spec.minReadySeconds: 7", "~ spec.replicas: 0 -> 2"},
+		State: func() string {
 			return at(t, "deploy", ns, "web", "spec.minReadySeconds") + at(t, "deploy", ns, "web", "spec.replicas")
 		},
-		before:  "null0",
-		after:   "72",
-		writes:  []string{"patch deployments web"},
-		disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
-		restore: func() {},
+		Before:  "null0",
+		After:   "72",
+		Writes:  []string{"patch deployments web"},
+		Disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
+		Restore: func() {},
 	})
 }
 

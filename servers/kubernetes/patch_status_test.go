@@ -14,17 +14,17 @@ func TestPatchStatusIsGated(t *testing.T) {
 	ns := namespace(t)
 	apply(t, ns, `{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: None, ports: [{port: 1}]}}`)
 	requireGated(t, gatedWrite{
-		tool: patchStatus,
-		args: map[string]any{"resource_type": "svc", "resource_name": "web", "namespace": ns,
+		Tool: patchStatus,
+		Args: map[string]any{"resource_type": "svc", "resource_name": "web", "namespace": ns,
 			"patch": `{status: {conditions: [{type: Tested, status: "True", reason: Probe, message: "", lastTransitionTime: 2020-01-01T00:00:00Z}]}}`},
-		shown: []string{`services "web"`, "+ status.conditions: [{lastTransitionTime: 2020-01-01T00:00:00Z, message: \"\", reason: Probe, status: \"True\", type: Tested}]",
+		Shown: []string{`services "web"`, "+ status.conditions: [{lastTransitionTime: 2020-01-01T00:00:00Z, message: \"\", reason: Probe, status: \"True\", type: Tested}]",
 			"Note: its controller writes the status"},
-		state:   func() string { return at(t, "svc", ns, "web", "status.conditions") },
-		before:  "null",
-		after:   `[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","reason":"Probe","status":"True","type":"Tested"}]`,
-		writes:  []string{"patch services/status web"},
-		disturb: func() { poke(t, "svc", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
-		restore: func() {},
+		State:   func() string { return at(t, "svc", ns, "web", "status.conditions") },
+		Before:  "null",
+		After:   `[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","reason":"Probe","status":"True","type":"Tested"}]`,
+		Writes:  []string{"patch services/status web"},
+		Disturb: func() { poke(t, "svc", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
+		Restore: func() {},
 	})
 }
 

@@ -40,8 +40,7 @@ var shopReads = map[string]map[string]any{
 // role generated from them, the read tools read and do nothing else.
 func TestEveryReadToolOnlyReads(t *testing.T) {
 	openShop(t)
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	b := granted(t, ts.Rules(mcpkit.AccessRead)...)
 	s := serve(t, b, mcpkit.AccessRead, nil)
 	list, err := s.ListTools(t.Context(), nil)
@@ -65,8 +64,7 @@ func TestEveryReadToolOnlyReads(t *testing.T) {
 }
 
 func TestReadRoleHoldsNoWriteNoSecretNoWildcard(t *testing.T) {
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	for _, r := range ts.Rules(mcpkit.AccessRead) {
 		require.Subset(t, []string{"get", "list", "watch"}, r.Verbs, "%v", r)
 		require.NotContains(t, r.Resources, "secrets")

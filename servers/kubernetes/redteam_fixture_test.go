@@ -131,8 +131,7 @@ var theShelf = map[string]any{"resource_type": "configmap", "resource_name": "sh
 func newCrib(t testing.TB, access mcpkit.Access, tools []string, flags ...string) *crib {
 	t.Helper()
 	installLocks(t)
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	c := &crib{t: t, namespace: namespace(t)}
 	c.audience, c.record = "server."+c.namespace+".svc", filepath.Join(t.TempDir(), "record")
 	apply(t, c.namespace, fmt.Sprintf(accounts, strings.Join(tools, ", ")))
@@ -264,7 +263,7 @@ func (c *crib) call(token, tool string, args map[string]any) reply {
 // as is a client of the cluster for somebody else than its administrator.
 func (c *crib) as(user string) dynamic.Interface {
 	c.t.Helper()
-	config := rest.CopyConfig(testClients(c.t).config)
+	config := rest.CopyConfig(testClients(c.t).Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
 	client, err := dynamic.NewForConfig(config)
 	require.NoError(c.t, err)

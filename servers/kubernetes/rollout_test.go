@@ -62,13 +62,13 @@ func TestRolloutIsGated(t *testing.T) {
 			}
 			within(t, "it was seen", func() bool { return at(t, "deploy", ns, "web", "status.observedGeneration") != "null" })
 			requireGated(t, gatedWrite{
-				tool: actOnRollout, args: rolling(ns, c.action, "deploy"), shown: c.shown,
-				state:   func() string { return c.state(ns) },
-				before:  c.before,
-				after:   c.after,
-				disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
-				restore: func() {},
-				again:   c.again,
+				Tool: actOnRollout, Args: rolling(ns, c.action, "deploy"), Shown: c.shown,
+				State:   func() string { return c.state(ns) },
+				Before:  c.before,
+				After:   c.after,
+				Disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
+				Restore: func() {},
+				Again:   c.again,
 			})
 			requireDenied(t, actOnRollout, rolling(ns, c.action, "deploy"))
 		})
@@ -81,8 +81,8 @@ func TestRolloutUndoIsGated(t *testing.T) {
 	args := rolling(ns, "undo", "deployments")
 	args["to_revision"] = 1
 	requireGated(t, gatedWrite{
-		tool: actOnRollout, args: args,
-		shown: []string{
+		Tool: actOnRollout, Args: args,
+		Shown: []string{
 			"~ metadata.annotations[kubernetes.io/change-cause]: third -> first",
 			`~ spec.template.spec.containers[web].command: [sleep, "2000"] -> [sleep, "1000"]`,
 			"- spec.template.spec.containers[web].env: [{name: API_TOKEN, value: redacted:",
@@ -90,12 +90,12 @@ func TestRolloutUndoIsGated(t *testing.T) {
 			"Note: its pod template changes, so its pods are replaced",
 			"Note: it goes back to revision 1, made 20",
 		},
-		state:   func() string { return at(t, "deploy", ns, "web", "spec.template.spec.terminationGracePeriodSeconds") },
-		before:  "3",
-		after:   "30",
-		disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
-		restore: func() {},
-		again:   `"web"`, // as revision 1 until its controller has counted on
+		State:   func() string { return at(t, "deploy", ns, "web", "spec.template.spec.terminationGracePeriodSeconds") },
+		Before:  "3",
+		After:   "30",
+		Disturb: func() { poke(t, "deploy", ns, "web", `{"metadata":{"labels":{"a":"b"}}}`) },
+		Restore: func() {},
+		Again:   `"web"`, // as revision 1 until its controller has counted on
 	})
 	require.Contains(t, at(t, "deploy", ns, "web", "metadata.annotations"), `"kubernetes.io/change-cause":"first"`)
 	require.NotContains(t, at(t, "deploy", ns, "web", "spec.template"), "pod-template-hash")

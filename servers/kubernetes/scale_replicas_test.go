@@ -14,13 +14,13 @@ func TestScaleIsGated(t *testing.T) {
 	within(t, "the deployment has a status", func() bool { return at(t, "deploy", ns, "web", "status.observedGeneration") == "1" })
 	args := map[string]any{"name": "web", "namespace": ns, "replicas": 2}
 	requireGated(t, gatedWrite{
-		tool: scale, args: args,
-		shown:   []string{`deployments.apps "web" in namespace "` + ns + `"`, "spec.replicas: 0 -> 2"},
-		state:   func() string { return at(t, "deploy", ns, "web", "spec.replicas") },
-		before:  "0",
-		after:   "2",
-		disturb: func() { poke(t, "deploy", ns, "web", `{"spec":{"replicas":1}}`) },
-		restore: func() { poke(t, "deploy", ns, "web", `{"spec":{"replicas":0}}`) },
+		Tool: scale, Args: args,
+		Shown:   []string{`deployments.apps "web" in namespace "` + ns + `"`, "spec.replicas: 0 -> 2"},
+		State:   func() string { return at(t, "deploy", ns, "web", "spec.replicas") },
+		Before:  "0",
+		After:   "2",
+		Disturb: func() { poke(t, "deploy", ns, "web", `{"spec":{"replicas":1}}`) },
+		Restore: func() { poke(t, "deploy", ns, "web", `{"spec":{"replicas":0}}`) },
 	})
 	requireDenied(t, scale, args)
 	args["name"] = "wep"

@@ -40,7 +40,7 @@ func TestTenThousandPods(t *testing.T) {
 	c, err := testbed.Start(t.Context(), testbed.Options{Tier: testbed.Scale, Progress: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Stop()) })
-	b := New(Config{Kubeconfig: c.Kubeconfig, UserAgent: "kubernetes-mcp/test"})
+	b := over(c.Kubeconfig, "kubernetes-mcp/test")
 	s := serve(t, b, mcpkit.AccessRead, nil)
 
 	t.Run("every answer keeps to its budget", func(t *testing.T) {

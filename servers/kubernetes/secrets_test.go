@@ -119,7 +119,7 @@ func TestTheSameSecretHasTheSameFingerprint(t *testing.T) {
 
 func TestExpiredTokenIsSaid(t *testing.T) {
 	t.Parallel()
-	s := serve(t, New(Config{Kubeconfig: tokenKubeconfig(t, plantedToken), UserAgent: "kubernetes-mcp/test"}), mcpkit.AccessRead, nil)
+	s := serve(t, over(tokenKubeconfig(t, plantedToken), "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	a := s.Call("k8s_get_resources", map[string]any{"resource_type": "pods"})
 	require.True(t, a.IsError)
 	require.Contains(t, a.Text, "denied: the cluster rejects this server's credentials")

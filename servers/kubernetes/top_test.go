@@ -131,7 +131,7 @@ func TestTopWithoutMetrics(t *testing.T) {
 			r.URL.Path = "/apis/gone.k8s.io/v1/pods"
 		}
 	})
-	s := serve(t, New(Config{Kubeconfig: gone}), mcpkit.AccessRead, nil)
+	s := serve(t, over(gone, "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	requireRefused(t, s, "k8s_top", nil, "unavailable: the metrics API is registered but does not answer")
 	require.ErrorContains(t, noMetrics(false), "must install metrics-server")
 }

@@ -260,7 +260,7 @@ func TestValidateManifestNeedsAnIdentityAndWritesNothing(t *testing.T) {
 	manifest := map[string]any{"manifest": "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}"}
 	own := serve(t, granted(t, validateManifest.Rules...), mcpkit.AccessRead, nil)
 	require.False(t, own.Call("k8s_validate_manifest", manifest).IsError)
-	nobody := serve(t, New(Config{Kubeconfig: tokenKubeconfig(t, "not-a-token")}), mcpkit.AccessRead, nil)
+	nobody := serve(t, over(tokenKubeconfig(t, "not-a-token"), "kubernetes-mcp/test"), mcpkit.AccessRead, nil)
 	requireRefused(t, nobody, "k8s_validate_manifest", manifest, "denied: the cluster rejects this server's credentials")
 }
 

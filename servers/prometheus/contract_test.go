@@ -20,7 +20,6 @@ func TestTheClusterSaysWhoMayCall(t *testing.T) {
 	c, err := testbed.Start(t.Context(), testbed.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Stop()) })
-	ts := mcpkit.NewToolset()
-	Register(ts, New(Config{}))
+	ts := toolset(New(Config{}))
 	lockstest.Agree(t, c, ts)
 }

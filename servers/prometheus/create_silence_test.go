@@ -31,20 +31,20 @@ func silencesOf(t *testing.T, author string) (ids []string) {
 func TestCreateSilenceIsGatedAndReallyMutes(t *testing.T) {
 	raise(t, []string{"alertname", "Noisy", "severity", "warning", "team", "shop", "queue", "orders", "area", "noisy-1"})
 	done := requireGated(t, gatedWrite{
-		tool: createSilence,
-		args: map[string]any{"matchers": `alertname="Noisy", area=~"noisy-.*"`, "end": "2h", "author": "ada", "comment": "we know"},
-		shown: []string{
+		Tool: createSilence,
+		Args: map[string]any{"matchers": `alertname="Noisy", area=~"noisy-.*"`, "end": "2h", "author": "ada", "comment": "we know"},
+		Shown: []string{
 			`silence {alertname="Noisy", area=~"noisy-.*"}`, "+ silence by ada: we know\n+ until 2h from approval\nmutes 1 alert now:\n" +
 				`- Noisy{area="noisy-1", queue="orders", severity="warning", team="shop"} -> shop-orders`,
 			"Now: it would end at 20",
 		},
-		state:  func() string { return fmt.Sprint(len(silencesOf(t, "ada"))) },
-		before: "0",
-		after:  "1",
-		disturb: func() {
+		State:  func() string { return fmt.Sprint(len(silencesOf(t, "ada"))) },
+		Before: "0",
+		After:  "1",
+		Disturb: func() {
 			raise(t, []string{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"})
 		},
-		restore: func() {
+		Restore: func() {
 			sendAlerts(t.Context(), t, whole(), time.Now().Add(-time.Second), [][]string{{"alertname", "Noisy", "severity", "warning", "area", "noisy-2"}})
 			within(t, "the second alert is over", func() bool { return len(held(t, `alertname="Noisy"`)) == 1 })
 		},

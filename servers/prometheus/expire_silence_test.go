@@ -19,23 +19,23 @@ func TestExpireSilenceIsGatedAndReallyUnmutes(t *testing.T) {
 	})
 	third := []string{"alertname", "Third", "severity", "odd", "area", "woken"}
 	done := requireGated(t, gatedWrite{
-		tool: expireSilence,
-		args: map[string]any{"id": id},
-		shown: []string{
+		Tool: expireSilence,
+		Args: map[string]any{"id": id},
+		Shown: []string{
 			"silence " + id + ` {area="woken"}`, "- active silence by tester until 20", ": on purpose\n2 alerts would notify again:\n" +
 				`+ WokenLate{area="woken", queue="orders", severity="warning", team="shop"} -> shop-orders` + "\n" +
 				`+ Woken{area="woken", queue="orders", severity="warning", team="shop"} -> shop-orders`,
 		},
-		state: func() string {
+		State: func() string {
 			if slices.Contains(silencesOf(t, "tester"), id) {
 				return "active"
 			}
 			return "over"
 		},
-		before:  "active",
-		after:   "over",
-		disturb: func() { raise(t, third) },
-		restore: func() {
+		Before:  "active",
+		After:   "over",
+		Disturb: func() { raise(t, third) },
+		Restore: func() {
 			sendAlerts(t.Context(), t, whole(), time.Now().Add(-time.Second), [][]string{third})
 			within(t, "the third alert is over", func() bool { return len(held(t, `area="woken"`)) == 2 })
 		},

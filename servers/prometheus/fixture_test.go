@@ -19,12 +19,17 @@ func whole() *Backend {
 	})
 }
 
+// toolset are the tools of a server over b.
+func toolset(b *Backend) *mcpkit.Toolset {
+	ts := mcpkit.NewToolset()
+	Register(ts, b)
+	return ts
+}
+
 // serve returns a client session with a server over b.
 func serve(t testing.TB, b *Backend, access mcpkit.Access, decide mcptest.Decide) *mcptest.Session {
 	t.Helper()
-	ts := mcpkit.NewToolset()
-	Register(ts, b)
-	return mcptest.Connect(t, ts, mcpkit.Options{Name: "prometheus-mcp", Access: access, CallTimeout: 10 * time.Minute}, decide) // a machine may be very busy
+	return mcptest.Connect(t, toolset(b), mcpkit.Options{Name: "prometheus-mcp", Access: access, CallTimeout: 10 * time.Minute}, decide) // a machine may be very busy
 }
 
 // reading is a session of the read server over the shared stack.

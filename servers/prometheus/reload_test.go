@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
+	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed/monitoring"
 )
 
@@ -28,7 +29,7 @@ func TestReloadIsGatedAndSaysWhatChanged(t *testing.T) {
 	}
 	writeFile(t, rules, "groups: [{name: own, rules: [{record: own:one, expr: vector(1)}]}]")
 
-	requireSteady(t, over(s), reload, nil)
+	mcptest.RequireSteady(t, toolset(over(s)), reload.Name, nil)
 	no := &person{Says: "decline"}
 	requireRefused(t, writing(t, over(s), no), "prometheus_reload", nil, "denied: the person declined")
 	require.Equal(t, "old", before())
