@@ -1,6 +1,8 @@
-// Package lockstest holds a server's tools against a real cluster's word on who
-// may call them. It speaks to the server as agents do, over HTTP with tokens of
-// their own, and to the cluster as people do, with kubectl.
+// Package lockstest is what tests of servers over client-go have in common: a
+// server in a real cluster with rights of its own, what the API server recorded
+// of it, and its tools held against the cluster's word on who may call them. For
+// that it speaks to the server as agents do, over HTTP with tokens of their own,
+// and to the cluster as people do, with kubectl.
 package lockstest
 
 import (

@@ -2,6 +2,7 @@ package mcptest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/mcpkit"
@@ -30,7 +31,7 @@ type GatedWrite struct {
 func RequireGated(t *testing.T, ts *mcpkit.Toolset, w GatedWrite) Answer {
 	t.Helper()
 	call := func(decide Decide) Answer {
-		return Connect(t, ts, mcpkit.Options{Name: "gated", Access: mcpkit.AccessWrite}, decide).Call(w.Tool.Name, w.Args)
+		return Connect(t, ts, mcpkit.Options{Name: "gated", Access: mcpkit.AccessWrite, CallTimeout: 10 * time.Minute}, decide).Call(w.Tool.Name, w.Args)
 	}
 	refused := func(decide Decide, why string) Answer {
 		t.Helper()

@@ -3,7 +3,6 @@ package helm
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,15 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/locks/clientgo"
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed/charts"
-	authv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // admin is a backend that may do everything, with the published charts as
@@ -62,21 +56,8 @@ func testClients(t testing.TB) *clients {
 	return c
 }
 
-// namespace makes a namespace for one test, complete with what controllers put
-// there, and removes it afterwards.
-func namespace(t testing.TB) string {
-	t.Helper()
-	api := testClients(t).typed.CoreV1().Namespaces()
-	ns, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = api.Delete(context.Background(), ns.Name, metav1.DeleteOptions{}) })
-	within(t, "its pods find what each of them mounts", func() bool {
-		_, account := testClients(t).typed.CoreV1().ServiceAccounts(ns.Name).Get(t.Context(), "default", metav1.GetOptions{})
-		_, authority := testClients(t).typed.CoreV1().ConfigMaps(ns.Name).Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{})
-		return account == nil && authority == nil
-	})
-	return ns.Name
-}
+// namespace makes a namespace for one test and removes it afterwards.
+func namespace(t testing.TB) string { return lockstest.Namespace(t, cluster()) }
 
 // program is a Helm of the testbed with a home of its own.
 type program struct {
@@ -152,43 +133,6 @@ func within(t testing.TB, what string, holds func() bool) {
 // namespace, or in all if it is empty.
 func granted(t testing.TB, only string, rules ...mcpkit.Rule) *Backend {
 	t.Helper()
-	home, c := namespace(t), testClients(t)
-	_, err := c.typed.CoreV1().ServiceAccounts(home).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "server"}}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: home}}
-	raw, err := json.Marshal(rules)
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(raw, &role.Rules))
-	roles := c.typed.RbacV1()
-	_, err = roles.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = roles.ClusterRoles().Delete(context.Background(), home, metav1.DeleteOptions{}) })
-	ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: home}
-	to := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: home, Name: "server"}}
-	if only != "" {
-		_, err = roles.RoleBindings(only).Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: home}, RoleRef: ref, Subjects: to}, metav1.CreateOptions{})
-	} else {
-		_, err = roles.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: home}, RoleRef: ref, Subjects: to}, metav1.CreateOptions{})
-		t.Cleanup(func() {
-			_ = roles.ClusterRoleBindings().Delete(context.Background(), home, metav1.DeleteOptions{})
-		})
-	}
-	require.NoError(t, err)
-	require.NoError(t, cluster().AwaitGrants(t.Context()))
-	token, err := c.typed.CoreV1().ServiceAccounts(home).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	return over(t, tokenKubeconfig(t, token.Status.Token), "helm-mcp/"+home)
-}
-
-// tokenKubeconfig writes a kubeconfig for the test cluster with another token.
-func tokenKubeconfig(t testing.TB, token string) string {
-	t.Helper()
-	raw, err := clientcmd.LoadFromFile(cluster().Kubeconfig)
-	require.NoError(t, err)
-	context := raw.Contexts[raw.CurrentContext]
-	raw.AuthInfos = map[string]*clientcmdapi.AuthInfo{"server": {Token: token}}
-	context.AuthInfo = "server"
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*raw, path))
-	return path
+	kubeconfig, home := lockstest.Server(t, cluster(), only, rules...)
+	return over(t, kubeconfig, "helm-mcp/"+home)
 }

@@ -2,10 +2,10 @@ package helm
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/testbed"
 )
@@ -74,12 +74,7 @@ func TestReadRoleHoldsNoWriteNoWildcard(t *testing.T) {
 // witnessed returns what the API server recorded of b's requests during f.
 func witnessed(t testing.TB, b *Backend, f func()) []testbed.AuditEvent {
 	t.Helper()
-	mark, err := cluster().AuditMark()
-	require.NoError(t, err)
-	f()
-	all, err := cluster().Audit(mark)
-	require.NoError(t, err)
-	return slices.DeleteFunc(all, func(e testbed.AuditEvent) bool { return !strings.HasPrefix(e.UserAgent, b.cfg.UserAgent) })
+	return lockstest.Witnessed(t, cluster(), b.cfg.UserAgent, f)
 }
 
 // writes reports whether a request changed anything, or would have without dry

@@ -3,10 +3,8 @@ package kubernetes
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,16 +12,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/locks/clientgo"
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
-	authv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // over is a backend with a kubeconfig.
@@ -83,21 +78,8 @@ func typeOf(t testing.TB, name string) resourceType {
 	return kind
 }
 
-// namespace makes a namespace for one test, complete with what controllers put
-// there, and removes it afterwards.
-func namespace(t testing.TB) string {
-	t.Helper()
-	api := testClients(t).typed.CoreV1().Namespaces()
-	ns, err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = api.Delete(context.Background(), ns.Name, metav1.DeleteOptions{}) })
-	within(t, "its pods find what each of them mounts", func() bool {
-		_, account := testClients(t).typed.CoreV1().ServiceAccounts(ns.Name).Get(t.Context(), "default", metav1.GetOptions{})
-		_, authority := testClients(t).typed.CoreV1().ConfigMaps(ns.Name).Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{})
-		return account == nil && authority == nil
-	})
-	return ns.Name
-}
+// namespace makes a namespace for one test and removes it afterwards.
+func namespace(t testing.TB) string { return lockstest.Namespace(t, cluster()) }
 
 // apply puts every document of a manifest into the cluster, those of
 // namespaced types into ns.
@@ -142,51 +124,11 @@ func within(t testing.TB, what string, holds func() bool) {
 // granted is a backend whose ServiceAccount has exactly rules, cluster-wide.
 func granted(t testing.TB, rules ...mcpkit.Rule) *Backend {
 	t.Helper()
-	ns, c := namespace(t), testClients(t)
-	_, err := c.typed.CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "server"}}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	bind(t, ns, ns, rules)
-	token, err := c.typed.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "server", &authv1.TokenRequest{}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	return over(tokenKubeconfig(t, token.Status.Token), "kubernetes-mcp/"+ns)
-}
-
-// bind gives the ServiceAccount "server" of a namespace a ClusterRole, which it
-// makes when there are rules for it, and returns once that counts.
-func bind(t testing.TB, ns, role string, rules []mcpkit.Rule) {
-	t.Helper()
-	api := testClients(t).typed.RbacV1()
-	if rules != nil {
-		made := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role}}
-		raw, err := json.Marshal(rules)
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(raw, &made.Rules))
-		_, err = api.ClusterRoles().Create(t.Context(), made, metav1.CreateOptions{})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = api.ClusterRoles().Delete(context.Background(), role, metav1.DeleteOptions{}) })
-	}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: ns + ":" + role},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: ns, Name: "server"}},
-	}
-	_, err := api.ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_ = api.ClusterRoleBindings().Delete(context.Background(), binding.Name, metav1.DeleteOptions{})
-	})
-	require.NoError(t, cluster().AwaitGrants(t.Context()))
+	kubeconfig, home := lockstest.Server(t, cluster(), "", rules...)
+	return over(kubeconfig, "kubernetes-mcp/"+home)
 }
 
 // tokenKubeconfig writes a kubeconfig for the test cluster with another token.
 func tokenKubeconfig(t testing.TB, token string) string {
-	t.Helper()
-	raw, err := clientcmd.LoadFromFile(kubeconfig())
-	require.NoError(t, err)
-	context := raw.Contexts[raw.CurrentContext]
-	raw.AuthInfos = map[string]*clientcmdapi.AuthInfo{"server": {Token: token}}
-	context.AuthInfo = "server"
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*raw, path))
-	return path
+	return lockstest.Kubeconfig(t, cluster(), token)
 }

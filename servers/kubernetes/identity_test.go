@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 	"github.com/toolcrib/toolcrib/testbed"
@@ -21,10 +21,7 @@ import (
 // acting is a server that may act as callers, and may do nothing itself.
 func acting(t testing.TB, callers mcpkit.Callers) (*Backend, *deputy.Deputy) {
 	t.Helper()
-	home := namespace(t)
-	var roles bytes.Buffer
-	require.NoError(t, callers.WriteRoles(&roles, home+"-callers"))
-	d := deputy.New(t, cluster(), home, home+"-callers", roles.Bytes())
+	d := lockstest.Acting(t, cluster(), callers)
 	b := over(d.Kubeconfig, "kubernetes-mcp/acting")
 	b.cfg.Identity = mcpkit.IdentityCaller
 	return b, d

@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/toolcrib/toolcrib/api/toolcrib/v1alpha1"
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/testbed"
-	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -135,8 +135,9 @@ func newCrib(t testing.TB, access mcpkit.Access, tools []string, flags ...string
 	c := &crib{t: t, namespace: namespace(t)}
 	c.audience, c.record = "server."+c.namespace+".svc", filepath.Join(t.TempDir(), "record")
 	apply(t, c.namespace, fmt.Sprintf(accounts, strings.Join(tools, ", ")))
-	bind(t, c.namespace, c.namespace, ts.Rules(access))
-	bind(t, c.namespace, "system:auth-delegator", nil)
+	lockstest.Role(t, cluster(), c.namespace, ts.Rules(access)...)
+	lockstest.Bind(t, cluster(), c.namespace, c.namespace, "")
+	lockstest.Bind(t, cluster(), c.namespace, "system:auth-delegator", "")
 	c.agent, c.other = c.token("agent", c.audience), c.token("other", c.audience)
 	account := tokenKubeconfig(t, c.token("server", ""))
 	c.process = start(t, append([]string{
@@ -171,14 +172,9 @@ func readCrib(t testing.TB, flags ...string) *crib {
 // empty.
 func (c *crib) token(account, audience string) string {
 	c.t.Helper()
-	request := &authv1.TokenRequest{}
-	if audience != "" {
-		request.Spec.Audiences = []string{audience}
-	}
-	made, err := testClients(c.t).typed.CoreV1().ServiceAccounts(c.namespace).CreateToken(c.t.Context(), account, request, metav1.CreateOptions{})
-	require.NoError(c.t, err)
-	c.tokens = append(c.tokens, made.Status.Token)
-	return made.Status.Token
+	token := lockstest.Token(c.t, cluster(), c.namespace, account, audience)
+	c.tokens = append(c.tokens, token)
+	return token
 }
 
 // reply is what came back for one request.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
+	"github.com/toolcrib/toolcrib/locks/lockstest"
 	"github.com/toolcrib/toolcrib/mcpkit"
 	"github.com/toolcrib/toolcrib/mcpkit/mcptest"
 )
@@ -29,7 +30,7 @@ func TestRedTeamTricksInEveryString(t *testing.T) {
 		t.Run(string(access), func(t *testing.T) {
 			t.Parallel()
 			c := newCrib(t, access, nil, "--caller-rate=1000000")
-			bind(t, c.namespace, "cluster-admin", nil)
+			lockstest.Bind(t, cluster(), c.namespace, "cluster-admin", "")
 			apply(t, c.namespace, disguised)
 			before := c.version()
 			transport := &mcp.StreamableClientTransport{Endpoint: c.URL, HTTPClient: &http.Client{Transport: bearer(c.agent)}}
