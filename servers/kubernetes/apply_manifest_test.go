@@ -124,7 +124,7 @@ func TestApplyManifestWarnsOfWhatFollows(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	poke(t, "ns", "", ns, `{"metadata":{"labels":{"pod-security.kubernetes.io/warn":"restricted"}}}`)
-	apply(t, ns, strings.Replace(webDeployment, "replicas: 0", "replicas: 1", 1)+`
+	apply(t, ns, strings.Replace(webDeployment, "replicas: 0", "replicas: 2", 1)+`
 ---
 {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: scaler}, spec: {minReplicas: 2, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}`)
 	p := &person{Says: "decline"}
@@ -132,7 +132,7 @@ func TestApplyManifestWarnsOfWhatFollows(t *testing.T) {
 		"namespace": ns, "force_conflicts": true, "manifest": strings.Replace(webDeployment, "sleep", "nap", 1)})
 	require.Len(t, p.Asked, 1)
 	for _, note := range []string{
-		"~ spec.replicas: 1 -> 0",
+		"~ spec.replicas: 2 -> 0", // as many as the autoscaler would have, which leaves them alone
 		`~ spec.template.spec.containers[web].command: [sleep, "1000"] -> [nap, "1000"]`,
 		"Note: its pod template changes, so its pods are replaced",
 		"Note: no replica is left: whatever it serves stops",
