@@ -2,12 +2,15 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -174,6 +177,22 @@ func TestGoneWithTakesOnlyWhatLosesItsLastOwner(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{"rs", "pod", "both"}, names(false))
 	require.Equal(t, []string{"rs"}, names(true))
+}
+
+// A plan must hold while somebody else adds and removes types.
+func TestATypeThatIsGoneIsNotSaidToBeUnseen(t *testing.T) {
+	t.Parallel()
+	failing := map[string]error{
+		"gone":   apierrors.NewNotFound(schema.GroupResource{Resource: "gone"}, ""),
+		"broken": apierrors.NewInternalError(errors.New("etcd is away")),
+	}
+	s := &search{types: []resourceType{
+		{GroupVersionResource: schema.GroupVersionResource{Resource: "gone"}},
+		{GroupVersionResource: schema.GroupVersionResource{Resource: "broken"}},
+		{GroupVersionResource: schema.GroupVersionResource{Resource: "whole"}},
+	}}
+	require.NoError(t, s.each(t.Context(), func(_ context.Context, r resourceType) error { return failing[r.Resource] }))
+	require.Equal(t, []string{"types not looked at for what goes with it: broken"}, s.notLooked())
 }
 
 func TestRoughly(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/toolcrib/toolcrib/mcpkit"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -138,6 +139,9 @@ func (s *search) each(ctx context.Context, do func(context.Context, resourceType
 			err := do(ctx, t)
 			if err == nil || ctx.Err() != nil {
 				return err
+			}
+			if apierrors.IsNotFound(err) {
+				return nil // the type itself is gone by now
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
