@@ -33,8 +33,8 @@ spec: {declarative: {systemMessage: Look.}}
 ---
 apiVersion: toolcrib.dev/v1alpha1
 kind: AgentTrigger
-metadata: {name: hourly, namespace: takeover}
-spec: {agent: asked, prompt: "What happened?", schedule: {cron: "0 * * * *"}, maxActive: 100}
+metadata: {name: by-the-clock, namespace: takeover}
+spec: {agent: asked, prompt: "What happened?", schedule: {cron: "*/30 * * * *"}, maxActive: 100}
 ---
 apiVersion: toolcrib.dev/v1alpha1
 kind: AgentTrigger
@@ -122,7 +122,7 @@ func (r replica) tell(t *testing.T, token, alert string) error {
 func wasDue(t *testing.T, at time.Time) {
 	t.Helper()
 	patch := fmt.Sprintf(`{"status":{"observedGeneration":1,"nextRunAt":%q}}`, at.UTC().Format(time.RFC3339))
-	trigger := &v1alpha1.AgentTrigger{ObjectMeta: metav1.ObjectMeta{Namespace: "takeover", Name: "hourly"}}
+	trigger := &v1alpha1.AgentTrigger{ObjectMeta: metav1.ObjectMeta{Namespace: "takeover", Name: "by-the-clock"}}
 	require.NoError(t, admin.Status().Patch(limit(t), trigger, client.RawPatch("application/merge-patch+json", []byte(patch))))
 }
 
@@ -133,11 +133,11 @@ func TestTheSecondTakesOver(t *testing.T) {
 	require.NoError(t, cluster.Apply(limit(t), []byte(triggers)))
 	out, err := cluster.Kubectl(limit(t), "-n", "takeover", "create", "token", "sender", "--audience=alerts")
 	require.NoError(t, err)
-	token, due := strings.TrimSpace(string(out)), time.Now().Truncate(time.Hour)
+	token, due := strings.TrimSpace(string(out)), time.Now().Truncate(30*time.Minute)
 	wasDue(t, due)
 
 	first := startReplica(t)
-	until(t, "the first to work", func(context.Context) (bool, error) { return holder(t) != "" && len(runs(t, "hourly")) > 0, nil })
+	until(t, "the first to work", func(context.Context) (bool, error) { return holder(t) != "" && len(runs(t, "by-the-clock")) > 0, nil })
 	second, leader := startReplica(t), holder(t)
 	told := make(chan error)
 	for _, r := range []replica{first, second} { // at once, as an Alertmanager that sends twice
@@ -159,10 +159,10 @@ func TestTheSecondTakesOver(t *testing.T) {
 	until(t, "the second to work", func(context.Context) (bool, error) { return holder(t) != leader, second.Err() })
 	up(t, second.process, "takeover", agents+1, servers)
 	second.resync(t, "takeover", agents+1, 1)
-	for key, names := range runs(t, "hourly") {
+	for key, names := range runs(t, "by-the-clock") {
 		require.Len(t, names, 1, key)
 	}
-	require.Contains(t, runs(t, "hourly"), due.UTC().Format(time.RFC3339))
+	require.Contains(t, runs(t, "by-the-clock"), due.UTC().Format(time.RFC3339))
 	require.Equal(t, map[string][]string{"Down": {"alerts-1"}, "Slow": {"alerts-2"}}, runs(t, "alerts"))
 	var deployments appsv1.DeploymentList
 	var configurations corev1.ConfigMapList
