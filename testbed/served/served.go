@@ -26,15 +26,16 @@ type Server struct {
 }
 
 // Build builds a command of this repository into a new folder as it is released,
-// without its symbols, and returns the program's path.
+// static and without its symbols, and returns the program's path.
 func Build(pkg string) (string, error) {
 	dir, err := os.MkdirTemp("", "toolcrib-")
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w", pkg, err)
 	}
 	path := filepath.Join(dir, filepath.Base(pkg))
-	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg).CombinedOutput()
-	if err != nil {
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", pkg, err, out)
 	}
 	return path, nil
