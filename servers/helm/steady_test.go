@@ -44,8 +44,7 @@ func TestPlansAreSteady(t *testing.T) {
 // cluster, the one that is made.
 func TestInstallWithAnApproval(t *testing.T) {
 	t.Parallel()
-	kubectl(t, "apply", "-f", "../../charts/locks/manifests")
-	kubectl(t, "wait", "--for=condition=Established", "crd/approvals.toolcrib.dev", "--timeout=1m")
+	require.NoError(t, cluster().Install(t.Context(), "../../charts/locks/manifests"))
 	ns := namespace(t)
 	keeper, err := locks.Open(mcpkit.LocksConfig{Kubeconfig: cluster().Kubeconfig, Namespace: ns})
 	require.NoError(t, err)
