@@ -121,13 +121,8 @@ type fleet struct {
 
 // newFleet brings the types, the controller's own roles and the objects.
 func newFleet(ctx context.Context, cluster *testbed.Cluster, program, servers string) (*fleet, error) {
-	for _, folder := range []string{"charts/locks/manifests", "charts/controller/manifests"} {
-		if _, err := cluster.Kubectl(ctx, "apply", "--server-side", "-f", folder, "-n", "default"); err != nil {
-			return nil, fmt.Errorf("run this in the repository's folder: %w", err)
-		}
-	}
-	if _, err := cluster.Kubectl(ctx, "wait", "--for=condition=Established", "crd", "--all", "--timeout=2m"); err != nil {
-		return nil, err
+	if err := cluster.Install(ctx, "charts/locks/manifests", "charts/controller/manifests"); err != nil {
+		return nil, fmt.Errorf("run this in the repository's folder: %w", err)
 	}
 	kubeconfig, err := cluster.ServiceAccount(ctx, "toolcrib", "toolcrib-controller", "toolcrib-controller")
 	if err != nil {
